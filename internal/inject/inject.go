@@ -1,0 +1,174 @@
+// Package inject puts a credential on a request.
+//
+// A provider definition says where its credential goes with one or more Specs;
+// Compile turns a Spec into an Injection, a pure function of a request and a
+// credential. One file holds one kind, and kinds lists them. The package knows
+// no provider, no network and no time.
+//
+// An attacker is the client that built the request: it repeats the header
+// under other spellings, in trailers or twice, hoping that one of its own
+// copies reaches the server. So an Injection first removes every copy, then
+// sets its own, and refuses a value that could split a line.
+package inject
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"authsome/internal/credential"
+)
+
+// Spec is one injection as a definition writes it. Value, Username and
+// Password are templates: text in which {field} stands for a secret field of
+// package credential, for example "Bearer {access_token}".
+type Spec struct {
+	Kind     string `json:"kind"`
+	Name     string `json:"name,omitempty"`     // header or parameter name
+	Value    string `json:"value,omitempty"`    // header and query: what is set
+	Username string `json:"username,omitempty"` // basic
+	Password string `json:"password,omitempty"` // basic
+}
+
+// Injection is a compiled Spec. The zero Injection is not usable.
+type Injection struct {
+	spec   Spec
+	fields []string
+	sent   func(*http.Request) []string
+	apply  func(*http.Request, credential.Credential) ([]string, error)
+}
+
+// kinds is every kind there is: its name in a definition, and its file.
+var kinds = map[string]func(Spec) (Injection, error){
+	"header": compileHeader, // header.go
+	"basic":  compileBasic,  // basic.go
+	"query":  compileQuery,  // query.go
+}
+
+// Kinds returns the names of all kinds, sorted.
+func Kinds() []string {
+	names := make([]string, 0, len(kinds))
+	for name := range kinds {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Compile checks s and makes it usable. The error says what is wrong in the
+// words of the definition.
+func Compile(s Spec) (Injection, error) {
+	compile, ok := kinds[s.Kind]
+	if !ok {
+		return Injection{}, fmt.Errorf("kind %q is not one of %s", s.Kind, strings.Join(Kinds(), ", "))
+	}
+	injection, err := compile(s)
+	if err != nil {
+		return Injection{}, err
+	}
+	injection.spec = s
+	if len(injection.fields) == 0 {
+		return Injection{}, fmt.Errorf("%s: no secret field is used; write one as {api_key}", s.Kind)
+	}
+	return injection, nil
+}
+
+// Spec returns what the injection was compiled from.
+func (i Injection) Spec() Spec { return i.spec }
+
+// Fields returns the secret fields the injection needs, sorted.
+func (i Injection) Fields() []string { return slices.Clone(i.fields) }
+
+// Sent returns what the client itself put where the credential belongs, each
+// copy of it: whole header values, decoded parameter values, both halves of a
+// Basic pair.
+func (i Injection) Sent(r *http.Request) []string { return i.sent(r) }
+
+// Apply removes every copy of what it is about to set and sets it. The
+// strings it returns are the secrets that are now on the request and their
+// renderings: whatever comes back must not repeat them. On an error, which
+// names the field and never its value, the request must not be sent.
+func (i Injection) Apply(r *http.Request, c credential.Credential) ([]string, error) {
+	return i.apply(r, c)
+}
+
+// text is a parsed template: literals and fields in turn.
+type text []struct {
+	literal string
+	field   string
+}
+
+// parseText reads a template.
+func parseText(s string) (text, error) {
+	var t text
+	for s != "" {
+		open := strings.IndexAny(s, "{}")
+		if open < 0 {
+			open = len(s)
+		}
+		if open > 0 {
+			if err := checkLiteral(s[:open]); err != nil {
+				return nil, err
+			}
+			t = append(t, struct{ literal, field string }{literal: s[:open]})
+			s = s[open:]
+			continue
+		}
+		name, rest, found := strings.Cut(s[1:], "}")
+		if s[0] == '}' || !found {
+			return nil, fmt.Errorf("unbalanced brace in template %q", s)
+		}
+		if !credential.IsField(name) {
+			return nil, fmt.Errorf("template field {%s} is not one of %s", name, strings.Join(credential.FieldNames(), ", "))
+		}
+		if !credential.Injectable(name) {
+			return nil, fmt.Errorf("template field {%s} goes to a token endpoint only, never to an API", name)
+		}
+		t = append(t, struct{ literal, field string }{field: name})
+		s = rest
+	}
+	return t, nil
+}
+
+// checkLiteral refuses what could split a header or hide in a log.
+func checkLiteral(s string) error {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return fmt.Errorf("template holds a control or non-ASCII character at byte %d", i+1)
+		}
+	}
+	return nil
+}
+
+// fields returns the names of all fields in ts, sorted, each once.
+func fields(ts ...text) []string {
+	var names []string
+	for _, t := range ts {
+		for _, part := range t {
+			if part.field != "" {
+				names = append(names, part.field)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// render fills t in. It returns the whole and the secrets used in it.
+func (t text) render(c credential.Credential) (whole string, secrets []string, err error) {
+	var b strings.Builder
+	for _, part := range t {
+		if part.field == "" {
+			b.WriteString(part.literal)
+			continue
+		}
+		value := c.Field(part.field).Reveal()
+		if err := credential.Check(part.field, value); err != nil {
+			return "", nil, err
+		}
+		b.WriteString(value)
+		secrets = append(secrets, value)
+	}
+	return b.String(), secrets, nil
+}

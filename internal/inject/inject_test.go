@@ -1,0 +1,235 @@
+package inject_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"authsome/internal/credential"
+	"authsome/internal/inject"
+	"authsome/internal/secret"
+)
+
+// vector is one request before and after an injection.
+type vector struct {
+	Name   string            `json:"name"`
+	Spec   inject.Spec       `json:"spec"`
+	Fields map[string]string `json:"fields"`
+	Header http.Header       `json:"header"`
+	Query  string            `json:"query"`
+	Want   struct {
+		Header http.Header `json:"header"`
+		Query  string      `json:"query"`
+		Sent   []string    `json:"sent"`
+		Redact []string    `json:"redact"`
+		Error  string      `json:"error"`
+	} `json:"want"`
+}
+
+func (v vector) request() *http.Request {
+	header := v.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Request{Method: "GET", Header: header, URL: &url.URL{Scheme: "https", Host: "api.test", Path: "/v1", RawQuery: v.Query}}
+}
+
+func (v vector) credential() credential.Credential {
+	c := credential.Credential{Fields: map[string]secret.Text{}}
+	for name, value := range v.Fields {
+		c.Fields[name] = secret.New(value)
+	}
+	return c
+}
+
+// TestVectors runs every testdata file; each kind has to have one.
+func TestVectors(t *testing.T) {
+	for _, kind := range inject.Kinds() {
+		data, err := os.ReadFile(filepath.Join("testdata", kind+".json"))
+		if err != nil {
+			t.Fatalf("kind %s has no vectors: %v", kind, err)
+		}
+		var vectors []vector
+		if err := json.Unmarshal(data, &vectors); err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		if len(vectors) < 3 {
+			t.Errorf("kind %s has %d vectors", kind, len(vectors))
+		}
+		for _, v := range vectors {
+			t.Run(kind+"/"+v.Name, func(t *testing.T) { checkVector(t, kind, v) })
+		}
+	}
+}
+
+func checkVector(t *testing.T, kind string, v vector) {
+	if v.Spec.Kind != kind {
+		t.Fatalf("vector of kind %q in the file of %q", v.Spec.Kind, kind)
+	}
+	injection, err := inject.Compile(v.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := v.request()
+	if diff := cmp.Diff(v.Want.Sent, injection.Sent(r)); diff != "" {
+		t.Errorf("sent: %s", diff)
+	}
+	redact, err := injection.Apply(r, v.credential())
+	if v.Want.Error != "" {
+		if err == nil || !strings.Contains(err.Error(), v.Want.Error) {
+			t.Fatalf("got error %v, want %q", err, v.Want.Error)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(v.Want.Header, r.Header); diff != "" {
+		t.Errorf("header: %s", diff)
+	}
+	if diff := cmp.Diff(v.Want.Query, r.URL.RawQuery); diff != "" {
+		t.Errorf("query: %s", diff)
+	}
+	if diff := cmp.Diff(v.Want.Redact, redact); diff != "" {
+		t.Errorf("redact: %s", diff)
+	}
+}
+
+// TestHeaderCopies is R036: every spelling of the injected field goes, in the
+// head and in the trailer.
+func TestHeaderCopies(t *testing.T) {
+	injection, err := inject.Compile(inject.Spec{Kind: "header", Name: "X-Api-Key", Value: "{api_key}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := vector{}.request()
+	r.Header = http.Header{"x-api-key": {"1"}, "X-API-KEY": {"2", "3"}, "X_Api_Key": {"4"}, "X-Api_key": {"5"}, "X-Api-Keys": {"kept"}}
+	r.Trailer = http.Header{"X-Api-Key": {"6"}, "X_api_key": {"7"}, "Grpc-Status": {"kept"}}
+	if _, err := injection.Apply(r, vector{Fields: map[string]string{"api_key": "k"}}.credential()); err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{"X-Api-Key": {"k"}, "X-Api-Keys": {"kept"}}
+	if diff := cmp.Diff(want, r.Header); diff != "" {
+		t.Errorf("R036 header: %s", diff)
+	}
+	if diff := cmp.Diff(http.Header{"Grpc-Status": {"kept"}}, r.Trailer); diff != "" {
+		t.Errorf("R036 trailer: %s", diff)
+	}
+}
+
+// TestApplyRefuses is R064 at the last moment before the wire.
+func TestApplyRefuses(t *testing.T) {
+	specs := []inject.Spec{
+		{Kind: "header", Name: "Authorization", Value: "Bearer {api_key}"},
+		{Kind: "basic", Username: "{api_key}"},
+		{Kind: "query", Name: "key", Value: "{api_key}"},
+	}
+	for _, spec := range specs {
+		injection, err := inject.Compile(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"", "CANARY\r\nX: y", "CANARY\n", "CANARY\x00", " CANARY", "CANARY ", "CANARYé", strings.Repeat("C", 16<<10)} {
+			r := vector{}.request()
+			redact, err := injection.Apply(r, vector{Fields: map[string]string{"api_key": bad}}.credential())
+			if err == nil || redact != nil || len(r.Header) != 0 || r.URL.RawQuery != "" {
+				t.Errorf("R064 %s %.12q: error %v, header %v", spec.Kind, bad, err, r.Header)
+			}
+			if err != nil && strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("R064 %s: the error quotes the value: %v", spec.Kind, err)
+			}
+		}
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	header := func(name, value string) inject.Spec { return inject.Spec{Kind: "header", Name: name, Value: value} }
+	tests := map[string]struct {
+		spec inject.Spec
+		want string
+	}{
+		"no kind":         {inject.Spec{}, "is not one of basic, header, query"},
+		"unknown kind":    {inject.Spec{Kind: "body"}, "is not one of"},
+		"no field":        {header("X-Key", "abc"), "no secret field"},
+		"unknown field":   {header("X-Key", "{key}"), "{key} is not one of"},
+		"refresh token":   {header("X-Key", "{refresh_token}"), "token endpoint only"},
+		"client secret":   {header("X-Key", "{client_secret}"), "token endpoint only"},
+		"open brace":      {header("X-Key", "{api_key"), "unbalanced brace"},
+		"close brace":     {header("X-Key", "api_key}"), "unbalanced brace"},
+		"CRLF in value":   {header("X-Key", "a\r\nb {api_key}"), "control or non-ASCII"},
+		"non-ASCII value": {header("X-Key", "ü{api_key}"), "control or non-ASCII"},
+		"space at end":    {header("X-Key", "{api_key} "), "starts or ends with a space"},
+		"D005 Host":       {header("Host", "{api_key}"), "may not be set"},
+		"D005 length":     {header("content-length", "{api_key}"), "may not be set"},
+		"D005 encoding":   {header("Transfer_Encoding", "{api_key}"), "may not be set"},
+		"D005 Connection": {header("Connection", "{api_key}"), "may not be set"},
+		"D005 Cookie":     {header("Cookie", "{api_key}"), "may not be set"},
+		"D005 Proxy-Auth": {header("Proxy-Authorization", "{api_key}"), "may not be set"},
+		"D005 pseudo":     {header(":authority", "{api_key}"), "not a header field name"},
+		"D005 CRLF":       {header("X\r\nY", "{api_key}"), "not a header field name"},
+		"D005 empty":      {header("", "{api_key}"), "not a header field name"},
+		"D005 space":      {header("x y", "{api_key}"), "not a header field name"},
+		"D005 non-ASCII":  {header("Schlüssel", "{api_key}"), "not a header field name"},
+		"header has user": {inject.Spec{Kind: "header", Name: "X", Value: "{api_key}", Username: "u"}, "no username"},
+		"basic has name":  {inject.Spec{Kind: "basic", Name: "X", Username: "{api_key}"}, "no name or value"},
+		"basic colon":     {inject.Spec{Kind: "basic", Username: "a:{api_key}"}, "colon"},
+		"query name":      {inject.Spec{Kind: "query", Name: "a&b", Value: "{api_key}"}, "not a plain parameter name"},
+		"query has user":  {inject.Spec{Kind: "query", Name: "a", Value: "{api_key}", Password: "p"}, "no username"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := inject.Compile(test.spec)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want an error with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestFindPlaceholder(t *testing.T) {
+	type found struct {
+		Selector string
+		OK       bool
+	}
+	tests := map[string]found{
+		"":                               {"", false},
+		"sk-real":                        {"", false},
+		"authsome-proxy-managed":         {"", true},
+		"Bearer authsome-proxy-managed":  {"", true},
+		"authsome-proxy-managed:work":    {"work", true},
+		"authsome-proxy-managed:gh/work": {"gh/work", true},
+		"authsome-proxy-managed:":        {"", true},
+		"authsome-proxy-managed:a b":     {"a", true},
+		"x:authsome-proxy-managed:w\r\n": {"w", true},
+		"authsome-proxy-managed-2:work":  {"", true},
+	}
+	for value, want := range tests {
+		selector, ok := inject.FindPlaceholder(value)
+		if diff := cmp.Diff(want, found{selector, ok}); diff != "" {
+			t.Errorf("%q: %s", value, diff)
+		}
+	}
+}
+
+// TestStripPlaceholder is R037: the placeholder never reaches a server as if
+// it were a credential, a real credential of the client's stays.
+func TestStripPlaceholder(t *testing.T) {
+	r := vector{}.request()
+	r.Header = http.Header{
+		"Authorization": {"Bearer authsome-proxy-managed"},
+		"authorization": {"Basic eDphdXRoc29tZS1wcm94eS1tYW5hZ2VkOndvcms="}, // x:authsome-proxy-managed:work
+		"AUTHORIZATION": {"Bearer own"},
+		"X-Other":       {"authsome-proxy-managed"},
+	}
+	inject.StripPlaceholder(r)
+	want := http.Header{"AUTHORIZATION": {"Bearer own"}, "X-Other": {"authsome-proxy-managed"}}
+	if diff := cmp.Diff(want, r.Header); diff != "" {
+		t.Fatal(diff)
+	}
+}

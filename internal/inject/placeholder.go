@@ -1,0 +1,48 @@
+package inject
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Placeholder is the value a child gets in place of a credential. It is the
+// same for everybody and opens nothing.
+const Placeholder = "authsome-proxy-managed"
+
+// FindPlaceholder looks for the placeholder in a value that a client sent.
+// "authsome-proxy-managed:NAME" and "authsome-proxy-managed:PROVIDER/NAME"
+// name a connection: selector is then what stands behind the colon, else "".
+func FindPlaceholder(value string) (selector string, ok bool) {
+	_, rest, ok := strings.Cut(value, Placeholder)
+	if !ok || !strings.HasPrefix(rest, ":") {
+		return "", ok
+	}
+	rest = rest[1:]
+	end := strings.IndexFunc(rest, func(c rune) bool { return !isSelector(c) })
+	if end < 0 {
+		end = len(rest)
+	}
+	return rest[:end], true
+}
+
+// isSelector reports whether c may stand in a connection's or provider's name.
+func isSelector(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-/@+", c)
+}
+
+// StripPlaceholder removes every Authorization that holds a placeholder, bare
+// or inside a Basic pair: it is no credential and must not be taken for one.
+func StripPlaceholder(r *http.Request) {
+	for key, values := range r.Header {
+		if fold(key) != "authorization" {
+			continue
+		}
+		for _, value := range values {
+			username, password, _ := decodeBasic(value)
+			if strings.Contains(value+" "+username+" "+password, Placeholder) {
+				delete(r.Header, key)
+				break
+			}
+		}
+	}
+}

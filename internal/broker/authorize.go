@@ -1,0 +1,366 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"authsome/internal/audit"
+	"authsome/internal/inject"
+	"authsome/internal/provider"
+)
+
+// ConnectionHeader names a connection, as NAME or PROVIDER/NAME, on a request.
+// It is removed before the request leaves.
+const ConnectionHeader = "Authsome-Connection"
+
+// Code says why a request was refused, in a word that programs can read.
+type Code string
+
+// The codes of Denied.
+const (
+	CodeNotConnected Code = "not_connected"         // logged out during the run
+	CodeNoConnection Code = "no_such_connection"    // the client named one that is not there
+	CodeNoDefault    Code = "no_default_connection" // several, and none chosen
+	CodeExpired      Code = "credential_expired"
+	CodeUnusable     Code = "credential_unusable" // a value no header can carry
+	CodeChanged      Code = "definition_changed"  // the definition claims hosts the credential was not logged in for
+	CodeVault        Code = "vault_unavailable"
+	CodeAudit        Code = "audit_unavailable"
+	CodePath         Code = "path_ambiguous"
+)
+
+// Denied is why a credential can't be had or used. Nothing may leave then.
+type Denied struct {
+	Code       Code
+	Provider   string
+	Connection string
+	Reason     string
+	Hint       string // the command to run
+}
+
+func (d *Denied) Error() string {
+	if d.Provider == "" {
+		return d.Reason
+	}
+	if d.Connection == "" {
+		return d.Provider + ": " + d.Reason
+	}
+	return d.Provider + "/" + d.Connection + ": " + d.Reason
+}
+
+func expired(c Connection) *Denied {
+	return &Denied{CodeExpired, c.Provider, c.Name, "the credential expired " + c.Credential.Expiry.UTC().Format("2006-01-02 15:04 MST"), loginCommand(c.Provider, c.Name, true)}
+}
+
+func loginCommand(provider, name string, force bool) string {
+	command := "authsome login " + provider
+	if name != "" && name != DefaultName {
+		command += " --connection " + name
+	}
+	if force {
+		command += " --force"
+	}
+	return command
+}
+
+// Use is leave to send one request. The zero Use sends it unchanged.
+type Use struct {
+	Provider   string
+	Connection string
+	Pool       string   // upstream connections may be shared within one pool only; "" for an unchanged request
+	Redact     []string // what must not come back to the client
+	Ambiguous  []string // providers that tie for the request, which therefore goes unchanged
+
+	// Done records what came of it, an HTTP status or an error. Nil for an
+	// unchanged request.
+	Done func(status int, err error)
+}
+
+// Authorize decides on one request and, when a credential belongs on it, puts
+// it there. r is the request as it will leave; its URL names the routed host.
+// The error is a *Denied, and then r must not leave.
+func (s *Session) Authorize(r *http.Request) (Use, error) {
+	selector := takeSelector(r)
+	snap := s.snapshot()
+	host, port := r.URL.Hostname(), portOf(r)
+	if snap.table.PathAmbiguous(host, port, r.URL.EscapedPath()) {
+		return Use{}, s.deny(r, &Denied{Code: CodePath, Reason: "servers could disagree about this path, and a rule depends on it"})
+	}
+	all := snap.table.Candidates(host, port, r.URL.EscapedPath())
+	candidates := slices.DeleteFunc(slices.Clone(all), func(c provider.Candidate) bool {
+		return c.Def.AuthEndpoint(host, port, r.URL.EscapedPath())
+	})
+	if len(candidates) == 0 {
+		return Use{}, nil
+	}
+	if snap.broken != nil {
+		return Use{}, s.deny(r, &Denied{Code: CodeVault, Provider: candidates[0].Def.Name, Reason: "the vault can't be read: " + snap.broken.Error(), Hint: "authsome doctor"})
+	}
+	choice, use, denied := s.choosers(snap, candidates, selector, r)
+	if denied != nil {
+		return Use{}, s.deny(r, denied)
+	}
+	if choice == nil {
+		return use, s.recordAmbiguous(r, use)
+	}
+	use, denied = s.use(r, choice)
+	if denied != nil {
+		return Use{}, s.deny(r, denied)
+	}
+	return use, nil
+}
+
+func portOf(r *http.Request) uint16 {
+	var port uint16 = 443
+	if p := r.URL.Port(); p != "" {
+		_, _ = fmt.Sscanf(p, "%d", &port)
+	}
+	return port
+}
+
+// takeSelector removes the connection header and returns its value.
+func takeSelector(r *http.Request) string {
+	selector := r.Header.Get(ConnectionHeader)
+	for key := range r.Header {
+		if strings.EqualFold(strings.ReplaceAll(key, "_", "-"), ConnectionHeader) {
+			delete(r.Header, key)
+		}
+	}
+	return selector
+}
+
+// choice is a connection and the rule that leads to it.
+type choice struct {
+	candidate  provider.Candidate
+	connection Connection
+}
+
+// choosers finds the one connection a request is meant for. No choice and no
+// error means that the request goes unchanged.
+func (s *Session) choosers(snap *snapshot, candidates []provider.Candidate, selector string, r *http.Request) (*choice, Use, *Denied) {
+	marked, named := placeholders(candidates, r)
+	if selector == "" {
+		selector = named
+	}
+	if s.needsPlaceholder(candidates[0]) && len(marked) == 0 && selector == "" {
+		return nil, Use{}, nil
+	}
+	if selector != "" {
+		return s.selected(snap, candidates, selector)
+	}
+	best := s.narrow(tied(candidates), marked)
+	if len(best) > 1 {
+		return nil, Use{Ambiguous: names(best)}, nil
+	}
+	return s.chosen(snap, best[0])
+}
+
+// needsPlaceholder reports whether a request without the placeholder is to
+// stay as it is.
+func (s *Session) needsPlaceholder(c provider.Candidate) bool {
+	return s.selection.Placeholder || c.Def.InjectMode == provider.InjectPlaceholder
+}
+
+// placeholders returns the candidates at whose place the client sent the
+// placeholder, and the connection it names there.
+func placeholders(candidates []provider.Candidate, r *http.Request) (marked []provider.Candidate, selector string) {
+	for _, c := range candidates {
+		for _, injection := range c.Def.Inject {
+			for _, value := range injection.Sent(r) {
+				named, ok := inject.FindPlaceholder(value)
+				if !ok {
+					continue
+				}
+				marked = append(marked, c)
+				if selector == "" {
+					selector = named
+				}
+			}
+		}
+	}
+	return marked, selector
+}
+
+// tied returns the most specific candidates.
+func tied(candidates []provider.Candidate) []provider.Candidate {
+	end := slices.IndexFunc(candidates, func(c provider.Candidate) bool { return c.Specificity != candidates[0].Specificity })
+	if end < 0 {
+		end = len(candidates)
+	}
+	return candidates[:end]
+}
+
+// narrow settles a tie where the user or the client gave a reason to: the
+// placeholder stands in the place of one of them only, or the run was started
+// with a connection of one of them.
+func (s *Session) narrow(best, marked []provider.Candidate) []provider.Candidate {
+	if len(best) == 1 {
+		return best
+	}
+	pick := func(ok func(provider.Candidate) bool) []provider.Candidate {
+		return slices.DeleteFunc(slices.Clone(best), func(c provider.Candidate) bool { return !ok(c) })
+	}
+	wanted := pick(func(c provider.Candidate) bool { return s.selection.Connections[c.Def.Name] != "" })
+	if len(wanted) == 1 {
+		return wanted
+	}
+	here := pick(func(c provider.Candidate) bool {
+		return slices.ContainsFunc(marked, func(m provider.Candidate) bool { return m.ID == c.ID })
+	})
+	if len(here) == 1 {
+		return here
+	}
+	return best
+}
+
+func names(candidates []provider.Candidate) []string {
+	var all []string
+	for _, c := range candidates {
+		all = append(all, c.Def.Name)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// selected finds the connection that the client named, as NAME or
+// PROVIDER/NAME. One that is not there is refused: whoever names an account
+// must not get another.
+func (s *Session) selected(snap *snapshot, candidates []provider.Candidate, selector string) (*choice, Use, *Denied) {
+	providerName, name, qualified := strings.Cut(selector, "/")
+	if !qualified {
+		providerName, name = "", selector
+	}
+	var found []choice
+	for _, c := range candidates {
+		g, ok := snap.groups[c.ID]
+		if !ok || qualified && c.Def.Name != providerName {
+			continue
+		}
+		if connection, ok := g.connections[name]; ok {
+			found = append(found, choice{c, connection})
+		}
+	}
+	if len(found) == 0 {
+		first := candidates[0].Def.Name
+		return nil, Use{}, &Denied{CodeNoConnection, first, clip(name), "the client named a connection that does not exist", loginCommand(first, clip(name), false)}
+	}
+	if len(found) > 1 && found[0].candidate.Specificity == found[1].candidate.Specificity {
+		return nil, Use{Ambiguous: names([]provider.Candidate{found[0].candidate, found[1].candidate})}, nil
+	}
+	return &found[0], Use{}, nil
+}
+
+// chosen returns the connection a candidate uses when nobody names one.
+func (s *Session) chosen(snap *snapshot, c provider.Candidate) (*choice, Use, *Denied) {
+	g, ok := snap.groups[c.ID]
+	if !ok {
+		return nil, Use{}, &Denied{CodeNotConnected, c.Def.Name, "", "it was logged out during this run", loginCommand(c.Def.Name, "", false)}
+	}
+	var none *NoDefault
+	if errors.As(g.noDefault, &none) {
+		return nil, Use{}, &Denied{CodeNoDefault, c.Def.Name, "", g.noDefault.Error(), fmt.Sprintf("authsome default %s %s", c.Def.Name, none.Names[0])}
+	}
+	connection, ok := g.connections[g.chosen]
+	if !ok {
+		return nil, Use{}, &Denied{CodeNotConnected, c.Def.Name, g.chosen, "it was logged out during this run", loginCommand(c.Def.Name, g.chosen, false)}
+	}
+	return &choice{c, connection}, Use{}, nil
+}
+
+// use puts the credential on the request. The audit line is written before
+// anybody else sees the result: no line, no use.
+func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
+	c := ch.connection
+	if c.Status(now()) == Expired {
+		return Use{}, expired(c)
+	}
+	if rule := ch.candidate.Rule.String(); !c.bound(rule) {
+		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "the provider's definition now claims " + rule + ", which the credential was not logged in for", loginCommand(c.Provider, c.Name, true)}
+	}
+	inject.StripPlaceholder(r)
+	var redact []string
+	for _, injection := range ch.candidate.Def.Inject {
+		secrets, err := injection.Apply(r, c.Credential)
+		if err != nil {
+			return Use{}, &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
+		}
+		redact = append(redact, secrets...)
+	}
+	entry := s.entry(r, audit.Use, audit.Allow, "")
+	entry.Provider, entry.Connection = c.Provider, c.Name
+	done, err := s.broker.recordUse(entry)
+	if err != nil {
+		return Use{}, &Denied{CodeAudit, c.Provider, c.Name, err.Error(), "authsome doctor"}
+	}
+	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Done: done}, nil
+}
+
+func (s *Session) entry(r *http.Request, event, decision, reason string) audit.Entry {
+	return audit.Entry{
+		Event: event, Profile: s.broker.config.Profile, Host: r.URL.Host, Method: r.Method,
+		Path: r.URL.EscapedPath(), Decision: decision, Reason: reason,
+	}
+}
+
+// recordUse writes a use, and returns what writes its answer.
+func (b *Broker) recordUse(e audit.Entry) (func(int, error), error) {
+	log, err := b.auditLog()
+	if err != nil {
+		return nil, err
+	}
+	written, err := log.Append(e)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	return func(status int, failure error) {
+		answer := written
+		answer.Event, answer.ID, answer.Status = audit.Answer, written.ID, status
+		if failure != nil {
+			answer.Reason = failure.Error()
+		}
+		_, _ = log.Append(answer) // the use itself is written already
+	}, nil
+}
+
+// deny writes a refusal down. That it can't be written changes nothing: the
+// request does not leave either way.
+func (s *Session) deny(r *http.Request, d *Denied) error {
+	e := s.entry(r, audit.Refuse, audit.Deny, string(d.Code))
+	e.Provider, e.Connection = d.Provider, d.Connection
+	_ = s.broker.record(e)
+	return d
+}
+
+func (s *Session) recordAmbiguous(r *http.Request, use Use) error {
+	if len(use.Ambiguous) == 0 {
+		return nil
+	}
+	e := s.entry(r, audit.Ambiguous, audit.Allow, "ambiguous")
+	e.Detail = joinNames(use.Ambiguous)
+	_ = s.broker.record(e) // no credential is used
+	return nil
+}
+
+// Refused writes down a request that was refused before it came to Authorize.
+func (s *Session) Refused(host, method, path, reason string, status int) {
+	_ = s.broker.record(audit.Entry{
+		Event: audit.Refuse, Host: host, Method: method, Path: path, Status: status, Decision: audit.Deny, Reason: reason,
+	})
+}
+
+// Hosts returns every host pattern that a request could be authorized for
+// while the session lasts, as provider.Table.Patterns writes them: those of
+// the connected providers and, since a login made elsewhere counts at once,
+// those of all others the selection admits.
+func (s *Session) Hosts() []string {
+	entries := s.entriesNow()
+	for _, def := range s.broker.config.Catalog.All() {
+		if s.allows(def.Name) {
+			entries = append(entries, provider.Entry{ID: def.Name, Def: def})
+		}
+	}
+	return provider.NewTable(entries).Patterns()
+}

@@ -1,0 +1,121 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"authsome/internal/audit"
+	"authsome/internal/login"
+	"authsome/internal/provider"
+)
+
+// LoginRequest says what to obtain.
+type LoginRequest struct {
+	Provider string
+	Name     string // "" means DefaultName
+	Flow     string // "" means the definition's
+	BaseURL  string // "" means the definition's
+	Scopes   []string
+	Force    bool     // log in even though there is a good connection
+	UI       login.UI // whom to ask
+}
+
+// LoginResult says what came of it.
+type LoginResult struct {
+	Connection Connection
+	Already    bool // there was a good connection; nothing was contacted or asked
+}
+
+// Login obtains a credential and keeps it. A failure leaves whatever was
+// there before.
+func (b *Broker) Login(ctx context.Context, req LoginRequest) (LoginResult, error) {
+	if req.Name == "" {
+		req.Name = DefaultName
+	}
+	if err := CheckName(req.Name); err != nil {
+		return LoginResult{}, err
+	}
+	base, err := b.config.Catalog.Get(req.Provider)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	def, err := base.Resolve(req.BaseURL)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	if existing, ok, err := b.usable(ctx, def, req); err != nil || ok {
+		return LoginResult{existing, true}, err
+	}
+	cred, err := login.Run(ctx, login.Request{Definition: def, Flow: req.Flow, Scopes: req.Scopes, UI: req.UI})
+	if err != nil {
+		return LoginResult{}, fmt.Errorf("%s/%s: %w", def.Name, req.Name, err)
+	}
+	c := Connection{
+		Provider: def.Name, Name: req.Name, AuthType: def.AuthType, BaseURL: req.BaseURL,
+		Hosts: ruleNames(def), ObtainedAt: now(), Credential: cred,
+	}
+	return LoginResult{Connection: c}, b.save(ctx, c)
+}
+
+// usable returns the connection that makes a login needless: it is good, of
+// the same base URL and scopes, and bound to the hosts the definition claims
+// today.
+func (b *Broker) usable(ctx context.Context, def *provider.Definition, req LoginRequest) (Connection, bool, error) {
+	if req.Force {
+		return Connection{}, false, nil
+	}
+	c, err := b.named(ctx, req.Provider, req.Name)
+	var missing *NotConnected
+	if errors.As(err, &missing) {
+		return Connection{}, false, nil
+	}
+	if err != nil {
+		return Connection{}, false, err
+	}
+	same := c.Status(now()) == Connected &&
+		(req.BaseURL == "" || req.BaseURL == c.BaseURL) &&
+		(req.Scopes == nil || sameSet(req.Scopes, c.Credential.Scopes)) &&
+		sameSet(ruleNames(def), c.Hosts)
+	return c, same, nil
+}
+
+func (b *Broker) save(ctx context.Context, c Connection) error {
+	data, err := encodeConnection(c)
+	if err != nil {
+		return err
+	}
+	if err := b.record(audit.Entry{Event: "login", Provider: c.Provider, Connection: c.Name}); err != nil {
+		return err
+	}
+	if err := b.put(ctx, connectionKey(c.Provider, c.Name), data); err != nil {
+		return fmt.Errorf("%s: %w", c, err)
+	}
+	return nil
+}
+
+// ruleNames returns the host rules of a definition as they are written.
+func ruleNames(def *provider.Definition) []string {
+	names := make([]string, 0, len(def.Rules))
+	for _, rule := range def.Rules {
+		names = append(names, rule.String())
+	}
+	return names
+}
+
+func sameSet(a, b []string) bool {
+	in := make(map[string]bool, len(a))
+	for _, s := range a {
+		in[s] = true
+	}
+	for _, s := range b {
+		if !in[s] {
+			return false
+		}
+		delete(in, s)
+	}
+	return len(in) == 0
+}
+
+func joinNames(names []string) string { return strings.Join(names, ", ") }

@@ -1,0 +1,42 @@
+# authsome: `make` builds, `make test` sets up what the tests need and runs all of them.
+
+GO       ?= go
+export CGO_ENABLED ?= 0
+
+.PHONY: all build demo test deps check fmt vet lint cross fuzz clean
+
+all: build
+
+build: ## one static binary
+	$(GO) build -trimpath -ldflags '-s -w' -o authsome ./cmd/authsome
+
+demo: ## the main job, offline
+	$(GO) run ./cmd/authsome demo
+
+test: deps check ## everything CI runs
+	.ci/test
+
+deps: ## what the tests run against, from the system's package registry
+	.ci/deps
+
+check: fmt vet cross ## what needs no test run
+
+fmt:
+	@test -z "$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))" || { gofmt -d $$(git ls-files -co --exclude-standard '*.go'); exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+cross: ## the systems we build for compile and vet
+	for system in linux/arm64 darwin/arm64 windows/amd64; do \
+		GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet ./cmd/... ./internal/... || exit 1; \
+	done
+
+lint: ## the rules of .golangci.yml
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+
+fuzz: ## 20 s for each fuzz target
+	.ci/fuzz 20s
+
+clean:
+	rm -rf authsome dist

@@ -1,0 +1,30 @@
+package vault
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+const openFlags = 0
+
+// On Windows the profile folder's access list keeps others out; there are no
+// mode bits to check or set, and a folder can't be synced.
+
+func checkOwner(string, fs.FileInfo) error { return nil }
+func links(fs.FileInfo) uint64             { return 1 }
+func syncDir(string) error                 { return nil }
+func isReadOnly(err error) bool            { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
+
+func tryLock(f *os.File) error {
+	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
+	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, &windows.Overlapped{})
+}
+
+func isLocked(err error) bool { return errors.Is(err, windows.ERROR_LOCK_VIOLATION) }
+
+func isNoSpace(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}

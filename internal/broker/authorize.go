@@ -351,6 +351,10 @@ func (s *Session) Refused(host, method, path, reason string, status int) {
 	})
 }
 
+// Routed returns the host patterns that connected providers claim, as
+// provider.Table.Patterns writes them.
+func (s *Session) Routed() []string { return s.snapshot().table.Patterns() }
+
 // Hosts returns every host pattern that a request could be authorized for
 // while the session lasts, as provider.Table.Patterns writes them: those of
 // the connected providers and, since a login made elsewhere counts at once,

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// caVariable tells programs inside a run where the authority's certificate is.
+const caVariable = "AUTHSOME_CA_FILE"
+
+func newCA(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ca",
+		Short: "Show the certificate authority of a run",
+		Long: `A run has a certificate authority of its own, made when it starts. Its key is in
+memory only and it is good for the providers' hosts and for nothing else. Most
+programs find it by themselves; these commands, used inside a run, are for those
+that have to be told.
+` + exitCodes(0, 1, 2),
+		Example: "  authsome run -- authsome ca path\n  authsome run -- sh -c 'mytool --cacert \"$(authsome ca path)\"'",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(&cobra.Command{
+		Use: "show", Short: "Print the run's CA certificate (PEM)", Long: "Print the run's CA certificate (PEM).\n" + exitCodes(0, 1, 2),
+		Example: "  authsome run -- authsome ca show | openssl x509 -text", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.caShow() },
+	}, &cobra.Command{
+		Use: "path", Short: "Print the path of the run's CA certificate", Long: "Print the path of the run's CA certificate.\n" + exitCodes(0, 1, 2),
+		Example: "  authsome run -- authsome ca path", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.caPath() },
+	})
+	return c
+}
+
+func (a *app) caFile() (string, error) {
+	path := a.getenv(caVariable)
+	if path == "" {
+		return "", &hinted{errors.New("no run is active here: a certificate authority lives as long as its run"), "authsome run -- authsome ca path"}
+	}
+	return path, nil
+}
+
+func (a *app) caPath() error {
+	path, err := a.caFile()
+	if err != nil {
+		return err
+	}
+	return a.print(map[string]string{"path": path}, func(w io.Writer) { fmt.Fprintln(w, path) })
+}
+
+func (a *app) caShow() error {
+	path, err := a.caFile()
+	if err != nil {
+		return err
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return a.print(map[string]string{"path": path, "pem": string(pem)}, func(w io.Writer) { _, _ = w.Write(pem) })
+}

@@ -1,0 +1,189 @@
+// Package cli is the command line: it reads flags, environment and terminal,
+// wires the other packages together, prints, and maps errors to exit codes.
+//
+// One file holds one command and commands lists them. The package knows no
+// protocol and no cryptography. What an attacker controls here are names,
+// files and texts from provider definitions; every text that goes to a
+// terminal is escaped first, and no error or log line holds a secret.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"authsome/internal/child"
+)
+
+// System is the process the command line runs in.
+type System struct {
+	Args                  []string // without the program's name
+	Environ               []string // NAME=value
+	Stdin, Stdout, Stderr *os.File
+}
+
+// Process returns the System of this process, and makes the process safe to
+// hold secrets: nothing can read its memory, and GODEBUG can't weaken TLS.
+func Process() System {
+	// child.ReserveStdio()
+	s := System{os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr}
+	// The runtime reads GODEBUG at every use; a child still gets the user's.
+	_ = os.Unsetenv("GODEBUG")
+	return s
+}
+
+// app is one invocation.
+type app struct {
+	sys    System
+	stdout *checkedWriter
+	log    *slog.Logger
+	limits child.Limits // what a child gets back of the limits that Harden took
+
+	json, quiet, noColor, verbose bool
+	logFile, profile              string
+}
+
+// commands is every command there is, in the order help shows them.
+func commands() []func(*app) *cobra.Command {
+	return []func(*app) *cobra.Command{
+		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault,
+		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newDemo, newVersion,
+	}
+}
+
+// Run executes one command line and returns the exit code.
+func Run(ctx context.Context, s System) int {
+	a := &app{sys: s, stdout: &checkedWriter{w: s.Stdout}, log: slog.New(slog.DiscardHandler)}
+	limits, err := child.Harden()
+	if err != nil {
+		return a.fail(fmt.Errorf("protect this process's memory: %w", err))
+	}
+	a.limits = limits
+	root := a.root()
+	root.SetArgs(s.Args)
+	// Bad flags are found before --json is parsed; the answer is JSON all the same.
+	a.json = asksJSON(s.Args)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err = root.ExecuteContext(ctx)
+	if err == nil {
+		err = a.stdout.err
+	}
+	if err != nil {
+		return a.fail(err)
+	}
+	return 0
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "authsome",
+		Short: "Programs call APIs with credentials they never see",
+		Long: `authsome keeps the credentials of your API providers in an encrypted vault and puts
+them on requests by destination, so that the programs you run never hold them.`,
+		Example: `  authsome login openai                 # store a key once
+  authsome run -- python my_agent.py    # the agent calls OpenAI without holding the key
+  authsome demo                         # see it work, offline`,
+		Version:           version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.openLog() },
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.sys.Stderr)
+	root.SetIn(a.sys.Stdin)
+	root.SetVersionTemplate("authsome version {{.Version}}\n")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
+	flags.BoolVar(&a.quiet, "quiet", false, "no notices; data, warnings of consequence and errors still appear")
+	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	flags.BoolVar(&a.verbose, "verbose", false, "debug log on stderr")
+	flags.StringVar(&a.logFile, "log-file", "", "append the debug log to this `FILE`")
+	flags.StringVar(&a.profile, "profile", "", "profile to use (also AUTHSOME_PROFILE, else \"default\")")
+	for _, command := range commands() {
+		root.AddCommand(checkArgs(command(a)))
+	}
+	root.AddCommand(newCompletion(root))
+	return root
+}
+
+// checkArgs makes a wrong number of arguments a usage error.
+func checkArgs(c *cobra.Command) *cobra.Command {
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usage(c, err)
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkArgs(sub)
+	}
+	return c
+}
+
+// asksJSON looks for --json where it is authsome's: in front of a child's
+// command.
+func asksJSON(args []string) bool {
+	for i, arg := range args {
+		if arg == "--" || i > 0 && args[i-1] == "run" && !strings.HasPrefix(arg, "-") {
+			return false
+		}
+		if arg == "--json" || arg == "--json=true" {
+			return true
+		}
+	}
+	return false
+}
+
+// getenv returns a variable of the process's environment, the last one when
+// there are several.
+func (a *app) getenv(name string) string {
+	value := ""
+	for _, entry := range a.sys.Environ {
+		if rest, ok := strings.CutPrefix(entry, name+"="); ok {
+			value = rest
+		}
+	}
+	return value
+}
+
+// interactive reports whether a human can be asked.
+func (a *app) interactive() bool {
+	return term.IsTerminal(int(a.sys.Stdin.Fd())) && term.IsTerminal(int(a.sys.Stderr.Fd()))
+}
+
+// checkedWriter remembers the first error, so that a full disk behind a pipe
+// does not end in exit code 0.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.w.Write(p)
+	if err != nil {
+		c.err = fmt.Errorf("standard output: %w", err)
+	}
+	return n, c.err
+}
+
+// errSilent ends a command that has printed all there is to say: exit 1.
+var errSilent = errors.New("")

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"authsome/internal/audit"
+	"authsome/internal/broker"
+	"authsome/internal/provider"
+	"authsome/internal/secret"
+	"authsome/internal/vault"
+)
+
+// errHome is wrapped by errors about the home folder.
+var errHome = errors.New("home folder")
+
+// home is the folder everything is kept in.
+type home string
+
+func (h home) vault() string     { return filepath.Join(string(h), "vault") }
+func (h home) keyFile() string   { return filepath.Join(string(h), "vault.key") }
+func (h home) providers() string { return filepath.Join(string(h), "providers") }
+func (h home) auditLog() string  { return filepath.Join(string(h), "audit.log") }
+
+// home finds the home folder and makes sure that nobody else can get at it.
+// It need not exist yet.
+func (a *app) home() (home, error) {
+	dir := a.getenv("AUTHSOME_HOME")
+	if dir == "" {
+		user := a.getenv("HOME")
+		if user == "" {
+			return "", fmt.Errorf("%w: neither HOME nor AUTHSOME_HOME is set", errHome)
+		}
+		dir = filepath.Join(user, ".authsome")
+	}
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("%w: AUTHSOME_HOME is %q; it has to be an absolute path", errHome, dir)
+	}
+	h := home(filepath.Clean(dir))
+	if filepath.Dir(string(h)) == string(h) {
+		return "", fmt.Errorf("%w: %s can't be it", errHome, h)
+	}
+	return h, checkHome(string(h))
+}
+
+func checkHome(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errHome, err)
+	case !info.IsDir():
+		return fmt.Errorf("%w: %s is not a folder", errHome, dir)
+	case !ownedByUs(info):
+		return fmt.Errorf("%w: %s belongs to another user", errHome, dir)
+	case openToOthers(info):
+		return &hinted{fmt.Errorf("%w: others may enter %s (mode %04o)", errHome, dir, info.Mode().Perm()), "chmod 700 " + dir}
+	}
+	return nil
+}
+
+// make creates the home folder.
+func (h home) make() error {
+	if err := os.MkdirAll(string(h), 0o700); err != nil {
+		return fmt.Errorf("%w: %w", errHome, err)
+	}
+	return nil
+}
+
+// profileName returns the profile in use.
+func (a *app) profileName() string {
+	for _, name := range []string{a.profile, a.getenv("AUTHSOME_PROFILE")} {
+		if name != "" {
+			return name
+		}
+	}
+	return broker.DefaultName
+}
+
+// vaultOptions say where the vault is and how its key is kept.
+func (a *app) vaultOptions(h home) vault.Options {
+	return vault.Options{
+		Dir:        h.vault(),
+		KeyFile:    h.keyFile(),
+		MasterKey:  secret.New(a.getenv("AUTHSOME_MASTER_KEY")),
+		SessionBus: a.getenv("DBUS_SESSION_BUS_ADDRESS"),
+	}
+}
+
+// broker wires vault, providers and audit log of the home folder. None is
+// opened before it is needed.
+func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, nil, err
+	}
+	registry, err := a.registry(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.warnForeignHome(h)
+	b, err := broker.New(broker.Config{
+		Open:    func(ctx context.Context) (*vault.Vault, error) { return vault.Open(ctx, a.vaultOptions(h)) },
+		Create:  func(ctx context.Context) (*vault.Vault, error) { return a.createVault(ctx, h) },
+		Audit:   func() (*audit.Log, error) { return openAudit(h) },
+		Catalog: registry,
+		Profile: a.profileName(),
+	})
+	return b, registry, err
+}
+
+func openAudit(h home) (*audit.Log, error) {
+	if err := h.make(); err != nil {
+		return nil, err
+	}
+	return audit.Open(h.auditLog())
+}
+
+// createVault opens the vault, making it the first time, and tells where its
+// key went.
+func (a *app) createVault(ctx context.Context, h home) (*vault.Vault, error) {
+	if err := h.make(); err != nil {
+		return nil, err
+	}
+	v, err := vault.OpenOrCreate(ctx, a.vaultOptions(h))
+	if err != nil || !v.Created() {
+		return v, err
+	}
+	_, where := v.Source()
+	a.notice("New vault in %s; its key is kept in: %s", h.vault(), where)
+	if v.Fallback() != nil {
+		a.notice("(The OS keyring was not used: %v)", v.Fallback())
+	}
+	return v, nil
+}
+
+func (a *app) registry(h home) (*provider.Registry, error) {
+	registry, warnings, err := provider.Load(h.providers())
+	for _, w := range warnings {
+		a.warn("%v", w)
+	}
+	return registry, err
+}
+
+// warnForeignHome tells when AUTHSOME_HOME lies in the working folder: a
+// repository's .env or direnv file may have set it.
+func (a *app) warnForeignHome(h home) {
+	if a.getenv("AUTHSOME_HOME") == "" {
+		return
+	}
+	dir, err := os.Getwd()
+	if err == nil && dir != "/" && strings.HasPrefix(string(h)+"/", filepath.Clean(dir)+"/") {
+		a.warn("AUTHSOME_HOME is %s, inside the working folder; did you set it yourself?", h)
+	}
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"authsome/internal/login"
+	"authsome/internal/prompt"
+	"authsome/internal/provider"
+)
+
+func newRegister(a *app) *cobra.Command {
+	var force, yes bool
+	c := &cobra.Command{
+		Use:   "register FILE",
+		Short: "Add a custom provider from a definition file",
+		Long: `Add a custom provider. The file is checked, every mistake is shown with its place,
+and then you are shown where credentials would go and asked.
+` + exitCodes(0, 1, 2, 7, 8),
+		Example: `  authsome register ./acme.json
+  authsome register ./acme.json --force --yes`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.register(c, args[0], force, yes) },
+	}
+	c.Flags().BoolVar(&force, "force", false, "replace a definition of the same name")
+	c.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	return c
+}
+
+// maxDefinition bounds what is read; the provider package refuses less.
+const maxDefinition = 1 << 20
+
+func (a *app) register(c *cobra.Command, path string, force, yes bool) error {
+	data, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	def, unknown, err := provider.Parse(data)
+	if err == nil && len(unknown) > 0 {
+		err = &provider.Invalid{Problems: unknown}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	b, registry, err := a.broker()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if old, err := registry.Get(def.Name); err == nil && !force {
+		return &hinted{fmt.Errorf("provider %s exists already (%s)", def.Name, old.Source), fmt.Sprintf("authsome register %s --force", path)}
+	}
+	if err := a.confirm(def, yes); err != nil {
+		return err
+	}
+	if _, err := b.Register(data, force); err != nil {
+		return err
+	}
+	return a.print(map[string]string{"status": "registered", "provider": def.Name},
+		func(w io.Writer) { fmt.Fprintf(w, "Registered %s. Next: authsome login %s\n", def.Name, def.Name) })
+}
+
+// readFile reads a regular file, whatever else path may be.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	if info.Size() > maxDefinition {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxDefinition)
+	}
+	return os.ReadFile(path)
+}
+
+// confirm shows where credentials would go and asks.
+func (a *app) confirm(def *provider.Definition, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !a.interactive() {
+		return &hinted{errors.New("there is no terminal to ask on"), "check the definition, then add --yes"}
+	}
+	w := a.sys.Stderr
+	fmt.Fprintf(w, "%s (%s) would send your credential to:\n", prompt.Printable(def.DisplayName), def.Name)
+	for _, rule := range def.Rules {
+		fmt.Fprintf(w, "  %s\n", prompt.Printable(rule.String()))
+	}
+	if o := def.OAuth; o != nil {
+		fmt.Fprintln(w, "and would log you in at:")
+		for _, url := range []string{o.AuthorizationURL, o.TokenURL, o.DeviceAuthorizationURL, o.RegistrationEndpoint, o.RevocationURL} {
+			if url != "" {
+				fmt.Fprintf(w, "  %s\n", prompt.Printable(url))
+			}
+		}
+	}
+	fmt.Fprint(w, "Register it? [y/N] ")
+	answer, err := bufio.NewReader(io.LimitReader(a.sys.Stdin, 1<<10)).ReadString('\n')
+	if err != nil || !strings.EqualFold(strings.TrimSpace(answer), "y") && !strings.EqualFold(strings.TrimSpace(answer), "yes") {
+		return login.ErrCancelled
+	}
+	return nil
+}

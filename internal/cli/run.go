@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"authsome/internal/broker"
+	"authsome/internal/child"
+)
+
+type runOptions struct {
+	connections []string
+	only        []string
+	mode        string
+	allowHosts  []string
+	inject      string
+	listen      string
+	printEnv    bool
+}
+
+func newRun(a *app) *cobra.Command {
+	var o runOptions
+	c := &cobra.Command{
+		Use:   "run [flags] [--] COMMAND [ARGS...]",
+		Short: "Run a command whose API calls get your credentials",
+		Long: `Run a command behind a proxy that puts your credentials on its requests, by
+destination host. The command sees placeholders only. Flags after the command
+are the command's own.
+
+Exit codes: the command's own; 128+N when signal N ended it.
+  125  authsome failed before the command started
+  126  the command can't be executed
+  127  the command was not found`,
+		Example: `  authsome run -- python my_agent.py
+  authsome run -- curl -s https://api.openai.com/v1/models
+  authsome run --connection github=work --only github gh repo list
+  authsome run --mode deny --allow-host pypi.org -- pip install requests`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(args); err != nil {
+				return usage(c, err)
+			}
+			return runError(a.run(c.Context(), o, args))
+		},
+	}
+	f := c.Flags()
+	f.SetInterspersed(false)
+	f.StringArrayVar(&o.connections, "connection", nil, "use `PROVIDER=NAME` in this run (repeatable)")
+	f.StringSliceVar(&o.only, "only", nil, "use no other `PROVIDERS` in this run")
+	f.StringVar(&o.mode, "mode", "allow", "hosts no provider claims: allow or deny")
+	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "with --mode deny, let this `HOST` through (repeatable)")
+	f.StringVar(&o.inject, "inject", "host", "host: wherever the host matches; placeholder: only where the client sent the placeholder")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDR:PORT` of the proxy, a loopback address")
+	f.BoolVar(&o.printEnv, "print-env", false, "print the variables the command would get, and why, and stop")
+	_ = c.RegisterFlagCompletionFunc("only", a.completeConnected)
+	_ = c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"allow", "deny"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("inject", cobra.FixedCompletions([]string{"host", "placeholder"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (o runOptions) check(args []string) error {
+	host, _, err := net.SplitHostPort(o.listen)
+	switch {
+	case len(args) == 0 && !o.printEnv:
+		return errors.New("which command? authsome run -- COMMAND [ARGS...]")
+	case len(args) > 0 && args[0] == "":
+		return errors.New("the command is empty")
+	case o.mode != "allow" && o.mode != "deny":
+		return fmt.Errorf("--mode %q is neither allow nor deny", o.mode)
+	case o.mode == "allow" && len(o.allowHosts) > 0:
+		return errors.New("--allow-host goes with --mode deny")
+	case o.inject != "host" && o.inject != "placeholder":
+		return fmt.Errorf("--inject %q is neither host nor placeholder", o.inject)
+	case err != nil || !net.ParseIP(host).IsLoopback():
+		return fmt.Errorf("--listen %q is not ADDR:PORT with a loopback address", o.listen)
+	}
+	for _, pair := range o.connections {
+		if provider, name, ok := strings.Cut(pair, "="); !ok || provider == "" || name == "" {
+			return fmt.Errorf("--connection %q is not PROVIDER=NAME", pair)
+		}
+	}
+	return nil
+}
+
+// selection is the broker's view of the flags.
+func (o runOptions) selection() broker.Selection {
+	s := broker.Selection{Connections: map[string]string{}, Only: o.only, Placeholder: o.inject == "placeholder"}
+	for _, pair := range o.connections {
+		provider, name, _ := strings.Cut(pair, "=")
+		s.Connections[provider] = name
+	}
+	return s
+}
+
+// runError gives errors of authsome's own the exit code 125.
+func runError(err error) error {
+	var own *exitError
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	return &exitError{child.ExitFailed, err}
+}
+
+// run is the main job. What it opens it closes in reverse order when the
+// child has ended.
+func (a *app) run(ctx context.Context, o runOptions, args []string) error {
+	command, err := a.command(args)
+	if err != nil {
+		return err
+	}
+	b, _, err := a.broker()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	session, err := b.Session(ctx, o.selection())
+	if err != nil {
+		return err
+	}
+	// Signals are the child's: authsome ends when the child does.
+	ctx = context.WithoutCancel(ctx)
+	stage, err := a.openStage(ctx, session, o)
+	if err != nil {
+		return err
+	}
+	defer stage.close()
+	if o.printEnv {
+		return stage.printEnv()
+	}
+	command.Env = stage.env
+	code, err := command.Run(ctx)
+	if err != nil {
+		return &exitError{child.ExitCode(err), err}
+	}
+	return &exitError{exit: code}
+}
+
+// command finds the file to run, before anything is opened for it.
+func (a *app) command(args []string) (*child.Cmd, error) {
+	if len(args) == 0 {
+		return nil, nil // --print-env
+	}
+	path, err := child.LookPath(args[0], a.getenv("PATH"))
+	if err != nil {
+		return nil, &exitError{child.ExitCode(err), err}
+	}
+	return &child.Cmd{Path: path, Args: args, Stdin: a.sys.Stdin, Stdout: a.sys.Stdout, Stderr: a.sys.Stderr, Limits: a.limits}, nil
+}

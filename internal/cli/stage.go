@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/net/http/httpproxy"
+
+	"authsome/internal/broker"
+	"authsome/internal/ca"
+	"authsome/internal/child"
+	"authsome/internal/inject"
+	"authsome/internal/proxy"
+)
+
+// stage is what stands around a child: the run's certificate authority, its
+// folder and its proxy.
+type stage struct {
+	app     *app
+	session *broker.Session
+	options runOptions
+
+	dir   *child.RunDir
+	proxy *proxy.Proxy
+	env   []string // the child's
+
+	stop func()
+
+	mu     sync.Mutex // guards warned
+	warned map[string]bool
+}
+
+// openStage sets everything up and starts the proxy.
+func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptions) (*stage, error) {
+	authority, err := ca.New(session.Hosts())
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{app: a, session: session, options: o, warned: map[string]bool{}, stop: func() {}}
+	if s.dir, err = child.NewRunDir(a.getenv("XDG_RUNTIME_DIR"), a.tempDir()); err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx, authority); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start writes the run's files, starts the proxy and works out the child's
+// environment.
+func (s *stage) start(ctx context.Context, authority *ca.Authority) error {
+	caPath, bundlePath, err := s.writeCertificates(authority)
+	if err != nil {
+		return err
+	}
+	s.proxy = &proxy.Proxy{
+		Claims: s.session.Claims, Authorize: s.authorize, Admit: s.admit, Leaf: authority.Leaf,
+		Roots: s.app.upstreamRoots, Parent: s.app.parentProxy(), Report: s.report, Log: s.app.log,
+	}
+	listener, err := s.proxy.Listen(ctx, s.options.listen)
+	if err != nil {
+		return err
+	}
+	s.serve(ctx, listener)
+	s.environment(caPath, bundlePath)
+	return nil
+}
+
+func (s *stage) writeCertificates(authority *ca.Authority) (caPath, bundlePath string, err error) {
+	system, err := s.app.systemRoots()
+	if err != nil {
+		return "", "", err
+	}
+	own := s.app.userBundles()
+	if caPath, err = s.dir.Write("ca.pem", ca.Bundle(nil, own, authority.PEM())); err != nil {
+		return "", "", err
+	}
+	bundlePath, err = s.dir.Write("bundle.pem", ca.Bundle(system, own, authority.PEM()))
+	return caPath, bundlePath, err
+}
+
+// serve runs the proxy until stop is called, which waits for it.
+func (s *stage) serve(ctx context.Context, listener net.Listener) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.proxy.Serve(ctx, listener); err != nil {
+			s.app.warn("proxy: %v", err)
+		}
+	}()
+	s.stop = func() {
+		cancel()
+		<-done
+	}
+}
+
+func (s *stage) environment(caPath, bundlePath string) {
+	placeholders := map[string]string{}
+	for _, name := range s.session.Placeholders() {
+		placeholders[name] = inject.Placeholder
+	}
+	env, warnings := child.Environment(s.app.sys.Environ, child.Settings{
+		ProxyURL: s.proxy.URL().String(), BundlePath: bundlePath, RootPath: caPath, Placeholders: placeholders,
+		RoutedHosts: s.session.Routed(), Unset: []string{"AUTHSOME_MASTER_KEY"},
+	})
+	for _, w := range warnings {
+		s.app.warn("%s", w)
+	}
+	s.env = append(env, caVariable+"="+caPath)
+}
+
+// close stops the proxy after responses in flight, and removes the run's
+// files.
+func (s *stage) close() {
+	s.stop()
+	if err := s.dir.Remove(); err != nil {
+		s.app.warn("run folder: %v", err)
+	}
+}
+
+// authorize is the broker's word in the proxy's terms.
+func (s *stage) authorize(_ context.Context, r *http.Request) (proxy.Grant, error) {
+	use, err := s.session.Authorize(r)
+	if err != nil {
+		return proxy.Grant{}, refusal(err)
+	}
+	if len(use.Ambiguous) > 0 {
+		s.warnOnce("ambiguous "+r.URL.Host, "%s is claimed by %s: requests go there without a credential. Choose one with --only, --connection PROVIDER=NAME, or the placeholder %s:PROVIDER/NAME",
+			r.URL.Host, strings.Join(use.Ambiguous, " and "), inject.Placeholder)
+	}
+	return proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Done: use.Done}, nil
+}
+
+// refusal turns the broker's reason into an HTTP answer.
+func refusal(err error) error {
+	denied, ok := err.(*broker.Denied)
+	if !ok {
+		return err
+	}
+	status := http.StatusBadGateway
+	switch denied.Code {
+	case broker.CodeNotConnected, broker.CodeNoConnection:
+		status = http.StatusForbidden
+	case broker.CodePath:
+		status = http.StatusBadRequest
+	}
+	return &proxy.Refusal{
+		Status: status, Code: string(denied.Code), Message: denied.Reason, Hint: denied.Hint,
+		Provider: denied.Provider, Connection: denied.Connection,
+	}
+}
+
+// admit is --mode deny for what no provider claims, and for cleartext.
+func (s *stage) admit(host string, port uint16, scheme string) error {
+	if s.options.mode == "allow" || slices.ContainsFunc(s.options.allowHosts, func(h string) bool { return strings.EqualFold(h, host) }) {
+		return nil
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	return &proxy.Refusal{
+		Status: http.StatusForbidden, Code: "denied_by_mode",
+		Message: fmt.Sprintf("%s %s is not claimed by a connected provider, and this run denies the rest", scheme, address),
+		Hint:    "authsome run --mode deny --allow-host " + host,
+	}
+}
+
+// report writes down what the proxy refused, and tells the user what needs a
+// hand.
+func (s *stage) report(e proxy.Event) {
+	switch e.Kind {
+	case proxy.KindRefused, proxy.KindUpstream, proxy.KindPeer:
+		s.session.Refused(e.Host, e.Method, e.Path, e.Code, e.Status)
+	case proxy.KindUntrusted:
+		s.warnOnce("untrusted "+e.Host, "a client does not accept this run's certificate for %s (%s): it pins another one or has a trust store of its own. `authsome export` works without the proxy", e.Host, e.Reason)
+	case proxy.KindPanic:
+		s.app.warn("a connection was lost to a defect of authsome: %s", e.Reason)
+	}
+}
+
+// warnOnce says a thing once in a run.
+func (s *stage) warnOnce(key, format string, args ...any) {
+	s.mu.Lock()
+	said := s.warned[key]
+	s.warned[key] = true
+	s.mu.Unlock()
+	if !said {
+		s.app.warn(format, args...)
+	}
+}
+
+// parentProxy is the way out that authsome's own environment prescribes.
+func (a *app) parentProxy() func(host string, port uint16, scheme string) (*url.URL, error) {
+	either := func(upper string) string {
+		if value := a.getenv(strings.ToLower(upper)); value != "" {
+			return value
+		}
+		return a.getenv(upper)
+	}
+	all := either("ALL_PROXY")
+	config := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY")}
+	if config.HTTPProxy == "" {
+		config.HTTPProxy = all
+	}
+	if config.HTTPSProxy == "" {
+		config.HTTPSProxy = all
+	}
+	find := config.ProxyFunc()
+	return func(host string, port uint16, scheme string) (*url.URL, error) {
+		return find(&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(int(port)))})
+	}
+}
+
+// systemRoots is the PEM of the system's root certificates.
+func (a *app) systemRoots() ([]byte, error) { return ca.SystemRoots() }
+
+// userBundles is the PEM of the certificates that the user's own variables
+// name: a corporate root has to go on working.
+func (a *app) userBundles() []byte {
+	var paths []string
+	for _, name := range []string{
+		"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
+		"NIX_SSL_CERT_FILE", "AWS_CA_BUNDLE", "PIP_CERT", "DENO_CERT",
+	} {
+		if path := a.getenv(name); path != "" && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	paths = append(paths, filepath.SplitList(a.getenv("SSL_CERT_DIR"))...)
+	pem, err := ca.ReadRoots(paths...)
+	if err != nil {
+		a.log.Debug("certificates of the environment", "error", err)
+	}
+	return pem
+}
+
+// upstreamRoots is what upstream servers are verified against: the system's
+// roots plus the user's SSL_CERT_FILE and SSL_CERT_DIR.
+func (a *app) upstreamRoots() (*x509.CertPool, error) {
+	system, err := a.systemRoots()
+	if err != nil {
+		return nil, err
+	}
+	paths := filepath.SplitList(a.getenv("SSL_CERT_DIR"))
+	if file := a.getenv("SSL_CERT_FILE"); file != "" {
+		paths = append(paths, file)
+	}
+	own, err := ca.ReadRoots(paths...)
+	if err != nil {
+		a.warn("SSL_CERT_FILE or SSL_CERT_DIR: %v", err)
+	}
+	return ca.Pool(system, own)
+}
+
+// tempDir is the folder for temporary files.
+func (a *app) tempDir() string {
+	dir := a.getenv("TMPDIR")
+	if info, err := os.Stat(dir); err == nil && info.IsDir() && filepath.IsAbs(dir) {
+		return dir
+	}
+	return "/tmp"
+}

@@ -1,0 +1,394 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"authsome/internal/inject"
+)
+
+// Bounds of text, in characters.
+const (
+	maxTitle   = 100
+	maxProse   = 500
+	maxPattern = 1 << 10
+	maxPrefix  = 64
+)
+
+// sampleBase stands in for a base URL that is not known yet, so that what is
+// built on it can be checked.
+const sampleBase = "https://base-url.example.com"
+
+// flows says which flows go with an auth_type.
+var flows = map[string][]string{
+	AuthAPIKey: {FlowAPIKey},
+	AuthOAuth2: {FlowPKCE, FlowDeviceCode, FlowDCR, FlowClientCredentials},
+}
+
+// builder checks a document and makes a Definition of it. report takes a JSON
+// pointer and what is wrong there.
+type builder struct {
+	*document
+	base   string // "" when it is not known
+	report func(at string, err error)
+}
+
+// build returns the definition of doc for the installation at base.
+func build(doc *document, base string, report func(at string, err error)) *Definition {
+	b := builder{doc, base, report}
+	b.checkHead()
+	def := &Definition{
+		Name: doc.Name, DisplayName: doc.DisplayName, Description: doc.Description, AuthType: doc.AuthType, Flow: doc.Flow,
+		Docs: doc.Docs, CreateURL: doc.CreateURL, BaseURL: base, InjectMode: doc.InjectMode, Checked: doc.Checked, written: doc,
+	}
+	def.HostURL, def.Rules = b.hosts()
+	def.OAuth = b.oauth()
+	def.endpoints = def.OAuth.authEndpoints()
+	def.APIKey = b.apiKey()
+	def.Inject = b.inject()
+	def.Env = b.env()
+	b.checkChecked()
+	if !doc.isTemplated() {
+		def.BaseURL = ""
+	}
+	return def
+}
+
+// check reports err, if it is one.
+func (b *builder) check(at string, err error) bool {
+	if err != nil {
+		b.report(at, err)
+	}
+	return err == nil
+}
+
+// checkEnum reports a value that is not one of allowed.
+func (b *builder) checkEnum(at, value string, allowed ...string) bool {
+	if slices.Contains(allowed, value) {
+		return true
+	}
+	b.report(at, fmt.Errorf("%s is not one of %s", quote(value), strings.Join(allowed, ", ")))
+	return false
+}
+
+func (b *builder) checkHead() {
+	if b.SchemaVersion != schemaVersion {
+		b.report("/schema_version", fmt.Errorf("version %d is not known; this authsome reads version %d", b.SchemaVersion, schemaVersion))
+	}
+	b.check("/name", checkName(b.Name))
+	b.check("/display_name", checkTitle(b.DisplayName))
+	b.check("/description", checkText(b.Description, maxProse))
+	b.checkPage("/docs", b.Docs)
+	b.checkPage("/create_url", b.CreateURL)
+	b.checkEnum("/inject_mode", b.InjectMode, InjectHost, InjectPlaceholder)
+	if b.checkEnum("/auth_type", b.AuthType, AuthAPIKey, AuthOAuth2) {
+		b.checkEnum("/flow", b.Flow, flows[b.AuthType]...)
+	}
+}
+
+// checkTitle accepts a short text that is not empty.
+func checkTitle(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return errors.New("is empty")
+	}
+	return checkText(s, maxTitle)
+}
+
+func (b *builder) checkPage(at, page string) {
+	if page != "" {
+		b.check(at, checkPageURL(page))
+	}
+}
+
+// filled returns a templated value for checking, and whether it is final.
+func (b *builder) filled(s string) (value string, final bool) {
+	if b.base == "" && strings.HasPrefix(s, baseURLTemplate) {
+		return fill(s, sampleBase), false
+	}
+	return fill(s, b.base), true
+}
+
+// hosts returns the host rules, filled and parsed.
+func (b *builder) hosts() (written []string, rules []Rule) {
+	seen := map[string]bool{}
+	for i, host := range b.HostURL {
+		at := "/host_url/" + strconv.Itoa(i)
+		value, final := b.filled(host)
+		rule, err := parseTemplatedRule(host, value)
+		if !b.check(at, err) {
+			continue
+		}
+		if seen[rule.String()] {
+			b.report(at, fmt.Errorf("%s is there twice", quote(host)))
+		}
+		seen[rule.String()] = true
+		if !final {
+			written = append(written, host)
+			continue
+		}
+		written, rules = append(written, value), append(rules, rule)
+	}
+	return written, rules
+}
+
+// parseTemplatedRule parses a filled rule. A pattern has braces of its own, so
+// it can't hold a template.
+func parseTemplatedRule(written, filled string) (Rule, error) {
+	if _, isPattern := cutPrefixFold(written, "regex:"); isPattern {
+		if strings.Contains(written, baseURLTemplate) {
+			return Rule{}, fmt.Errorf("regex: a pattern can't hold %s", baseURLTemplate)
+		}
+	} else if err := checkTemplate(written); err != nil {
+		return Rule{}, err
+	}
+	return ParseRule(filled)
+}
+
+// oauth returns the oauth block with its URLs filled.
+func (b *builder) oauth() *OAuth {
+	if b.OAuth == nil {
+		if b.AuthType == AuthOAuth2 {
+			b.report("/oauth", fmt.Errorf("is required for auth_type %q", AuthOAuth2))
+		}
+		return nil
+	}
+	if b.AuthType == AuthAPIKey {
+		b.report("/oauth", fmt.Errorf("has no meaning for auth_type %q", AuthAPIKey))
+	}
+	o := *b.OAuth
+	for _, field := range o.urls() {
+		*field.value = b.endpointURL("/oauth/"+field.name, *field.value)
+	}
+	b.checkRequired(&o)
+	b.checkEnum("/oauth/device_token_request", o.DeviceTokenRequest, "oauth2_form", "json")
+	b.check("/oauth/client_id", checkText(o.ClientID, maxProse))
+	for i, scope := range o.Scopes {
+		b.check("/oauth/scopes/"+strconv.Itoa(i), checkScope(scope))
+	}
+	return &o
+}
+
+// endpointURL checks and fills one URL of the oauth block.
+func (b *builder) endpointURL(at, s string) string {
+	if s == "" || !b.check(at, checkTemplate(s)) {
+		return s
+	}
+	value, final := b.filled(s)
+	if b.base != "" && value != s {
+		_, err := parseHTTPS(value) // the base itself was checked, and may be an IP literal
+		b.check(at, err)
+		return value
+	}
+	b.check(at, checkEndpointURL(value))
+	if !final {
+		return s
+	}
+	return value
+}
+
+// checkRequired reports the endpoints that a flow can't do without.
+func (b *builder) checkRequired(o *OAuth) {
+	required := map[string][]urlField{
+		FlowPKCE:              {{"authorization_url", &o.AuthorizationURL}, {"token_url", &o.TokenURL}},
+		FlowDCR:               {{"authorization_url", &o.AuthorizationURL}, {"token_url", &o.TokenURL}},
+		FlowDeviceCode:        {{"device_authorization_url", &o.DeviceAuthorizationURL}, {"token_url", &o.TokenURL}},
+		FlowClientCredentials: {{"token_url", &o.TokenURL}},
+	}
+	for _, field := range required[b.Flow] {
+		if *field.value == "" {
+			b.report("/oauth/"+field.name, fmt.Errorf("is required for flow %q", b.Flow))
+		}
+	}
+}
+
+// checkScope accepts a scope-token (RFC 6749 section 3.3).
+func checkScope(s string) error {
+	if s == "" || len(s) > maxPrefix*4 {
+		return fmt.Errorf("scope %s is empty or too long", quote(s))
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
+			return fmt.Errorf("scope %s holds a character that no scope may have", quote(s))
+		}
+	}
+	return nil
+}
+
+// apiKey returns the api_key block with its pattern compiled.
+func (b *builder) apiKey() *APIKey {
+	if b.APIKey == nil {
+		return nil
+	}
+	if b.AuthType == AuthOAuth2 {
+		b.report("/api_key", fmt.Errorf("has no meaning for auth_type %q", AuthOAuth2))
+	}
+	k := *b.APIKey
+	var err error
+	k.Pattern, err = compileKeyPattern(k.KeyPattern)
+	b.check("/api_key/key_pattern", err)
+	b.check("/api_key/key_pattern_hint", checkText(k.KeyPatternHint, maxProse))
+	k.LiveCheck = b.liveCheck()
+	return &k
+}
+
+// compileKeyPattern anchors a pattern to the whole key.
+func compileKeyPattern(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("pattern is longer than %d bytes", maxPattern)
+	}
+	tree, err := parseRE2(pattern)
+	if err != nil {
+		return nil, err
+	}
+	if programSize(tree) > maxKeyProgram {
+		return nil, fmt.Errorf("pattern compiles to more than %d steps", maxKeyProgram)
+	}
+	compiled, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	if err != nil {
+		return nil, fmt.Errorf("pattern does not stand on its own: %w", err)
+	}
+	return compiled, nil
+}
+
+// liveCheck returns the live check with its URL filled. The key goes there,
+// so it must be a place the key may go.
+func (b *builder) liveCheck() *LiveCheck {
+	if b.APIKey.LiveCheck == nil {
+		return nil
+	}
+	const at = "/api_key/live_check"
+	c := *b.APIKey.LiveCheck
+	b.checkEnum(at+"/method", c.Method, "GET", "HEAD")
+	if c.Status < 200 || c.Status > 499 {
+		b.report(at+"/status", fmt.Errorf("%d is not a status from 200 to 499", c.Status))
+	}
+	if !b.check(at+"/url", checkTemplate(c.URL)) {
+		return &c
+	}
+	value, final := b.filled(c.URL)
+	if b.check(at+"/url", b.checkClaimed(value)) && final {
+		c.URL = value
+	}
+	return &c
+}
+
+// checkClaimed accepts a URL that one of the definition's own rules claims.
+func (b *builder) checkClaimed(s string) error {
+	u, err := parseHTTPS(s)
+	if err != nil {
+		return err
+	}
+	port, err := urlPort(u)
+	if err != nil {
+		return err
+	}
+	for _, host := range b.HostURL {
+		value, _ := b.filled(host)
+		if rule, err := ParseRule(value); err == nil && rule.Match(u.Hostname(), port, u.EscapedPath()) {
+			return nil
+		}
+	}
+	return errors.New("is at none of the definition's own hosts")
+}
+
+// inject compiles what is put on a request.
+func (b *builder) inject() []inject.Injection {
+	specs, at := b.Inject, func(i int) string { return "/inject/" + strconv.Itoa(i) }
+	switch header := b.header(); {
+	case specs == nil && b.AuthType == AuthOAuth2:
+		specs = []inject.Spec{{Kind: "header", Name: "Authorization", Value: "Bearer {access_token}"}}
+	case specs == nil:
+		specs, at = []inject.Spec{header}, func(int) string { return "/api_key/header_name" }
+	case len(specs) == 0:
+		b.report("/inject", errors.New("is empty; leave it out for the default"))
+	case b.APIKey != nil && (b.APIKey.headerName != nil || b.APIKey.headerPrefix != nil):
+		b.report("/inject", errors.New("and api_key.header_name or header_prefix say the same thing twice; keep inject"))
+	}
+	var compiled []inject.Injection
+	seen := map[string]bool{}
+	for i, spec := range specs {
+		injection, err := inject.Compile(spec)
+		if !b.check(at(i), err) {
+			continue
+		}
+		if target := target(spec); seen[target] {
+			b.report(at(i), fmt.Errorf("%s is set twice", target))
+		} else {
+			seen[target] = true
+		}
+		compiled = append(compiled, injection)
+	}
+	return compiled
+}
+
+// target names what a Spec sets, so that two of them can be told to collide.
+func target(s inject.Spec) string {
+	if s.Kind == "basic" {
+		return "header authorization"
+	}
+	return s.Kind + " " + strings.ToLower(s.Name)
+}
+
+// header is the injection that the api_key block stands for.
+func (b *builder) header() inject.Spec {
+	spec := inject.Spec{Kind: "header", Name: "Authorization", Value: "Bearer {api_key}"}
+	if b.APIKey == nil {
+		return spec
+	}
+	if name := b.APIKey.headerName; name != nil {
+		spec.Name = *name
+	}
+	prefix := b.APIKey.headerPrefix
+	switch {
+	case prefix == nil:
+	case *prefix == "":
+		spec.Value = "{api_key}"
+	case len(*prefix) > maxPrefix || strings.ContainsAny(*prefix, "{}"):
+		b.report("/api_key/header_prefix", fmt.Errorf("%s is longer than %d characters or holds a brace", quote(*prefix), maxPrefix))
+	default:
+		spec.Value = *prefix + " {api_key}"
+	}
+	return spec
+}
+
+// env returns the names that a credential's fields are exported under.
+func (b *builder) env() map[string][]string {
+	if b.Export == nil || len(b.Export.Env) == 0 {
+		return nil
+	}
+	seen := map[string]string{}
+	for _, field := range slices.Sorted(maps.Keys(b.Export.Env)) {
+		if (field == "api_key") != (b.AuthType == AuthAPIKey) {
+			b.report("/export/env/"+field, fmt.Errorf("has no meaning for auth_type %q", b.AuthType))
+		}
+		for i, name := range b.Export.Env[field] {
+			at := "/export/env/" + field + "/" + strconv.Itoa(i)
+			b.check(at, checkEnvName(name))
+			if other, again := seen[strings.ToUpper(name)]; again {
+				b.report(at, fmt.Errorf("%s is there twice, for %s and %s", quote(name), other, field))
+			}
+			seen[strings.ToUpper(name)] = field
+		}
+	}
+	return b.Export.Env
+}
+
+func (b *builder) checkChecked() {
+	if b.Checked == nil {
+		return
+	}
+	b.check("/checked/url", checkPageURL(b.Checked.URL))
+	if _, err := time.Parse(time.DateOnly, b.Checked.Date); err != nil {
+		b.report("/checked/date", fmt.Errorf("%s is not a date as 2026-01-31", quote(b.Checked.Date)))
+	}
+	b.check("/checked/note", checkText(b.Checked.Note, maxProse))
+}

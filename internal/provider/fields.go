@@ -1,0 +1,142 @@
+package provider
+
+import (
+	"errors"
+
+	"github.com/tailscale/hujson"
+
+	"authsome/internal/inject"
+)
+
+// Bounds of lists.
+const (
+	maxHosts    = 64
+	maxScopes   = 256
+	maxInject   = 8
+	maxEnvNames = 16
+)
+
+// newDocument returns a document with the defaults of the format.
+func newDocument() *document {
+	return &document{SchemaVersion: schemaVersion, InjectMode: InjectHost}
+}
+
+// readDocument reads the whole file: the list of all fields there are.
+func (d *decoder) readDocument() {
+	doc, hosts := d.document, []string(nil)
+	d.object(&d.root, "", []field{
+		{"$schema", false, d.ignored},
+		{"schema_version", false, d.number(&doc.SchemaVersion)},
+		{"name", true, d.text(&doc.Name)},
+		{"display_name", true, d.text(&doc.DisplayName)},
+		{"description", false, d.anyText(&doc.Description)},
+		{"auth_type", true, d.text(&doc.AuthType)},
+		{"flow", true, d.text(&doc.Flow)},
+		{"host_url", false, d.texts(&doc.HostURL, maxHosts, true)},
+		{"api_url", false, d.texts(&hosts, maxHosts, true)},
+		{"docs", false, d.text(&doc.Docs)},
+		{"create_url", false, d.text(&doc.CreateURL)},
+		{"oauth", false, d.oauth},
+		{"api_key", false, d.apiKey},
+		{"inject", false, d.injections},
+		{"inject_mode", false, d.text(&doc.InjectMode)},
+		{"export", false, d.export},
+		{"checked", false, d.checked},
+		{"metadata", false, d.ignored},
+	})
+	if hosts != nil && doc.HostURL != nil {
+		d.report("/api_url", errors.New("is another name of host_url; keep one of them"))
+	}
+	doc.HostURL = append(doc.HostURL, hosts...)
+}
+
+// ignored accepts what the original wrote and nothing reads.
+func (d *decoder) ignored(*hujson.Value, string) {}
+
+func (d *decoder) oauth(v *hujson.Value, at string) {
+	o := &OAuth{DeviceTokenRequest: "oauth2_form", PKCE: true, Scopes: []string{}}
+	d.document.OAuth = o
+	d.object(v, at, []field{
+		{"authorization_url", false, d.text(&o.AuthorizationURL)},
+		{"token_url", false, d.text(&o.TokenURL)},
+		{"revocation_url", false, d.text(&o.RevocationURL)},
+		{"device_authorization_url", false, d.text(&o.DeviceAuthorizationURL)},
+		{"registration_endpoint", false, d.text(&o.RegistrationEndpoint)},
+		{"device_token_request", false, d.text(&o.DeviceTokenRequest)},
+		{"base_url", false, d.text(&o.BaseURL)},
+		{"client_id", false, d.text(&o.ClientID)},
+		{"scopes", false, d.texts(&o.Scopes, maxScopes, false)},
+		{"pkce", false, d.flag(&o.PKCE)},
+		{"supports_device_flow", false, d.flag(&o.SupportsDeviceFlow)},
+		{"supports_dcr", false, d.flag(&o.SupportsDCR)},
+	})
+}
+
+func (d *decoder) apiKey(v *hujson.Value, at string) {
+	k := &APIKey{}
+	d.document.APIKey = k
+	var name, prefix string
+	d.object(v, at, []field{
+		{"header_name", false, func(v *hujson.Value, at string) { k.headerName = &name; d.text(&name)(v, at) }},
+		{"header_prefix", false, func(v *hujson.Value, at string) { k.headerPrefix = &prefix; d.anyText(&prefix)(v, at) }},
+		{"key_pattern", false, d.text(&k.KeyPattern)},
+		{"key_pattern_hint", false, d.anyText(&k.KeyPatternHint)},
+		{"live_check", false, d.liveCheck},
+	})
+	if p := v.Find("/header_prefix"); p != nil && isNull(p) {
+		k.headerPrefix = &prefix // null is the other way to write a bare key
+	}
+}
+
+func (d *decoder) liveCheck(v *hujson.Value, at string) {
+	c := &LiveCheck{Method: "GET", Status: 200}
+	d.document.APIKey.LiveCheck = c
+	d.object(v, at, []field{
+		{"method", false, d.text(&c.Method)},
+		{"url", true, d.text(&c.URL)},
+		{"status", false, d.number(&c.Status)},
+	})
+}
+
+func (d *decoder) injections(v *hujson.Value, at string) {
+	d.document.Inject = []inject.Spec{}
+	d.elements(v, at, maxInject, func(v *hujson.Value, at string) {
+		var s inject.Spec
+		d.object(v, at, []field{
+			{"kind", true, d.text(&s.Kind)},
+			{"name", false, d.anyText(&s.Name)},
+			{"value", false, d.anyText(&s.Value)},
+			{"username", false, d.anyText(&s.Username)},
+			{"password", false, d.anyText(&s.Password)},
+		})
+		d.document.Inject = append(d.document.Inject, s)
+	})
+}
+
+func (d *decoder) export(v *hujson.Value, at string) {
+	var access, refresh, key []string
+	env := func(v *hujson.Value, at string) {
+		d.object(v, at, []field{
+			{"access_token", false, d.texts(&access, maxEnvNames, true)},
+			{"refresh_token", false, d.texts(&refresh, maxEnvNames, true)},
+			{"api_key", false, d.texts(&key, maxEnvNames, true)},
+		})
+	}
+	d.object(v, at, []field{{"env", false, env}})
+	d.document.Export = &export{Env: map[string][]string{}}
+	for name, names := range map[string][]string{"access_token": access, "refresh_token": refresh, "api_key": key} {
+		if len(names) > 0 {
+			d.document.Export.Env[name] = names
+		}
+	}
+}
+
+func (d *decoder) checked(v *hujson.Value, at string) {
+	c := &Checked{}
+	d.document.Checked = c
+	d.object(v, at, []field{
+		{"url", true, d.text(&c.URL)},
+		{"date", true, d.text(&c.Date)},
+		{"note", false, d.anyText(&c.Note)},
+	})
+}

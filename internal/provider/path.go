@@ -1,0 +1,116 @@
+package provider
+
+import (
+	"net/url"
+	"strings"
+)
+
+// normalPath returns the path of a raw request target as a rule sees it:
+// without query, percent-decoded, empty and dot segments resolved. plain is
+// false when servers could disagree about what raw means (dot segments,
+// encoded dots or slashes, backslashes, parameters, controls, broken encoding):
+// a path rule must then neither match nor be passed over.
+func normalPath(raw string) (path string, plain bool) {
+	raw = cutQuery(raw)
+	if isPlainPath(raw) {
+		return raw, true
+	}
+	decoded, err := url.PathUnescape(raw)
+	if err != nil {
+		return raw, false
+	}
+	segments, dots := resolveSegments(decoded)
+	plain = !dots && !hasHidden(raw) && !hasHidden(decoded) && !strings.ContainsFunc(decoded, isOdd)
+	return "/" + strings.Join(segments, "/"), plain
+}
+
+// isPlainPath is the quick answer for the paths nearly all requests have.
+func isPlainPath(raw string) bool {
+	if raw == "" || raw[0] != '/' {
+		return false
+	}
+	for i := range len(raw) {
+		switch c := raw[i]; {
+		case isAlphanumeric(c) || c == '-' || c == '_' || c == '~' || c == ':' || c == '@':
+		case c == '/' && (i == 0 || raw[i-1] != '/'):
+		case c == '.' && i > 0 && isAlphanumeric(raw[i-1]):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// cutQuery returns raw without query and fragment.
+func cutQuery(raw string) string {
+	if i := strings.IndexAny(raw, "?#"); i >= 0 {
+		return raw[:i]
+	}
+	return raw
+}
+
+// resolveSegments splits a decoded path and removes empty and dot segments
+// (RFC 3986 section 5.2.4). Parameters count for nothing in telling a dot
+// segment: some servers read "..;x" as "..".
+func resolveSegments(decoded string) (segments []string, dots bool) {
+	for segment := range strings.SplitSeq(decoded, "/") {
+		bare, _, _ := strings.Cut(segment, ";")
+		switch {
+		case bare == "." || bare == "..":
+			dots = true
+			if bare == ".." && len(segments) > 0 {
+				segments = segments[:len(segments)-1]
+			}
+		case segment != "":
+			segments = append(segments, segment)
+		}
+	}
+	return segments, dots
+}
+
+// hasHidden reports a backslash or an encoded dot, slash or backslash.
+func hasHidden(path string) bool {
+	for i := range len(path) {
+		if path[i] == '\\' {
+			return true
+		}
+		if path[i] == '%' && i+2 < len(path) {
+			switch strings.ToLower(path[i+1 : i+3]) {
+			case "2e", "2f", "5c":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isOdd reports a control, or the mark of parameters: some servers cut a
+// segment there.
+func isOdd(r rune) bool { return r < ' ' || r == 0x7f || r == ';' }
+
+// hasPrefix reports whether a normal path lies at or below prefix, which is ""
+// for everything or a normal path that does not end in a slash.
+func hasPrefix(path, prefix string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && (prefix == "" || rest == "" || rest[0] == '/')
+}
+
+// foldPath makes equal all spellings of a path that some server could take
+// for the same endpoint: case, percent-encoding however deep, backslashes,
+// repeated and final slashes, dot segments, parameters and the query.
+func foldPath(raw string) string {
+	path := cutQuery(raw)
+	for range 8 {
+		decoded, err := url.PathUnescape(path)
+		if err != nil || decoded == path {
+			break
+		}
+		path = decoded
+	}
+	path = strings.ReplaceAll(cutQuery(path), `\`, "/")
+	segments, _ := resolveSegments(path)
+	for i, segment := range segments {
+		segments[i], _, _ = strings.Cut(segment, ";")
+	}
+	return strings.ToLower("/" + strings.Join(segments, "/"))
+}

@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+const established = "HTTP/1.1 200 Connection established\r\n\r\n"
+
+// serveProxy speaks to a client of the proxy port.
+func (s *server) serveProxy(c *client) {
+	h := &http1{srv: s, client: c, conn: c.Conn, bare: true}
+	h.handle = s.handleProxy
+	_ = h.serve(headTimeout) // who never asked for anything needs no answer
+}
+
+// handleProxy answers one request on the proxy port: CONNECT, or a target in
+// absolute form.
+func (s *server) handleProxy(w *response, r *http.Request) {
+	switch {
+	case !s.admits(r):
+		w.header.Set("Proxy-Authenticate", `Basic realm="authsome", charset="UTF-8"`)
+		w.header.Set("Content-Length", "0")
+		w.close = r.ContentLength != 0
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	case r.Method == http.MethodConnect:
+		s.connect(w, r)
+	case strings.Contains(r.RequestURI, "://"):
+		s.absolute(w, r)
+	default:
+		w.header.Set("Content-Length", "0")
+		w.close = true
+		w.WriteHeader(http.StatusBadRequest)
+	}
+}
+
+// connect answers a CONNECT: with a refusal, with a blind tunnel, or with TLS
+// of our own.
+func (s *server) connect(w *response, r *http.Request) {
+	w.close = true // whatever follows a refused CONNECT is no HTTP for us
+	to, err := parseAuthority(r.RequestURI, 0)
+	if err == nil && r.ContentLength != 0 {
+		err = bad("CONNECT with a body")
+	}
+	if err != nil {
+		s.refuseRequest(w, r, authority{}, &Refusal{Status: http.StatusBadRequest, Code: "bad_target", Message: "CONNECT target: " + err.Error()})
+		return
+	}
+	w.h.client.route = to
+	if s.claims(to) {
+		s.connectIntercepted(w, r, to)
+		return
+	}
+	s.connectBlind(w, r, to)
+}
+
+// claims reports whether to is intercepted. A name with an underscore is no
+// host name and never is.
+func (s *server) claims(to authority) bool {
+	return s.Claims != nil && !strings.Contains(to.host, "_") && s.Claims(to.host, to.port)
+}
+
+func (s *server) connectIntercepted(w *response, r *http.Request, to authority) {
+	host, err := s.intercepted(to.host)
+	if err != nil {
+		s.refuseRequest(w, r, to, asRefusal(err, http.StatusBadGateway, "certificate"))
+		return
+	}
+	early := w.take()
+	if _, err := io.WriteString(w.h.conn, established); err != nil {
+		return
+	}
+	s.intercept(w.h.client, withEarly(w.h.conn, early), to, host)
+}
+
+func (s *server) connectBlind(w *response, r *http.Request, to authority) {
+	if s.Admit != nil {
+		if err := s.Admit(to.host, to.port, "https"); err != nil {
+			s.refuseRequest(w, r, to, asRefusal(err, http.StatusForbidden, "not_admitted"))
+			return
+		}
+	}
+	upstream, err := s.dial(r.Context(), to, "https", blindly)
+	if err != nil {
+		if refusal := s.explain(err); refusal != nil {
+			s.refuseUpstream(w, r, to, refusal)
+		}
+		return
+	}
+	defer upstream.Close()
+	early := w.take()
+	if _, err := io.WriteString(w.h.conn, established); err != nil {
+		return
+	}
+	if _, err := upstream.Write(early); err != nil {
+		return
+	}
+	w.h.client.enter(phaseTunnel)
+	tunnel(w.h.conn, upstream)
+}
+
+// tunnel copies both ways until both ends have ended. The connections are
+// bare, so that the kernel moves the bytes (splice(2)) where it can.
+func tunnel(child, upstream net.Conn) {
+	var group sync.WaitGroup
+	group.Go(func() { copyHalf(upstream, child) })
+	copyHalf(child, upstream)
+	group.Wait()
+}
+
+// copyHalf passes one direction on, and its end. A failure ends both.
+func copyHalf(to, from net.Conn) {
+	if _, err := io.Copy(to, from); err != nil || closeWrite(to) != nil {
+		_ = to.Close()
+		_ = from.Close()
+	}
+}
+
+// earlyConn gives bytes that were read before the connection was handed over.
+type earlyConn struct {
+	net.Conn
+	early []byte
+}
+
+func withEarly(c net.Conn, early []byte) net.Conn {
+	if len(early) == 0 {
+		return c
+	}
+	return &earlyConn{Conn: c, early: early}
+}
+
+func (c *earlyConn) Read(p []byte) (int, error) {
+	if len(c.early) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.early)
+	c.early = c.early[n:]
+	return n, nil
+}
+
+func (c *earlyConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+// refuseRequest answers with refusal and reports it. An HTTP/1 connection
+// that carried such a request carries no other.
+func (s *server) refuseRequest(w http.ResponseWriter, r *http.Request, to authority, refusal *Refusal) {
+	s.reportRefusal(KindRefused, r, to, refusal)
+	if w1, ok := w.(*response); ok {
+		w1.close = true
+	}
+	refuse(w, refusal)
+}
+
+func (s *server) refuseUpstream(w http.ResponseWriter, r *http.Request, to authority, refusal *Refusal) {
+	s.reportRefusal(KindUpstream, r, to, refusal)
+	refuse(w, refusal)
+}
+
+func (s *server) reportRefusal(kind Kind, r *http.Request, to authority, refusal *Refusal) {
+	path := ""
+	if r.Method != http.MethodConnect {
+		if t, err := parseTarget(r.RequestURI); err == nil {
+			path = t.path
+		}
+	}
+	s.report(Event{
+		Kind: kind, Host: to.host, Port: to.port, Method: r.Method, Path: path,
+		Status: refusal.Status, Code: refusal.Code, Reason: refusal.Message,
+	})
+}

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+)
+
+// handleIntercepted answers a request inside a tunnel to the routed host.
+func (s *server) handleIntercepted(w http.ResponseWriter, r *http.Request, to authority) {
+	t, err := parseTarget(r.RequestURI)
+	if err == nil && t.scheme == "http" {
+		err = bad("http URL inside a TLS connection")
+	}
+	s.handle(w, r, err, exchange{to: to, scheme: "https", target: t, authorize: true})
+}
+
+// absolute answers a request on the proxy port that names a URL. Only https,
+// and only for a host that is claimed, is authorized.
+func (s *server) absolute(w *response, r *http.Request) {
+	t, err := parseTarget(r.RequestURI)
+	x := exchange{scheme: t.scheme, target: t}
+	if err == nil {
+		x.to, err = parseAuthority(t.authority, defaultPort(t.scheme))
+	}
+	if err == nil {
+		x.authorize = t.scheme == "https" && s.claims(x.to)
+		if !x.authorize && s.Admit != nil {
+			if err := s.Admit(x.to.host, x.to.port, x.scheme); err != nil {
+				s.refuseRequest(w, r, x.to, asRefusal(err, http.StatusForbidden, "not_admitted"))
+				return
+			}
+		}
+	}
+	s.handle(w, r, err, x)
+}
+
+// exchange is one request on its way to the routed host.
+type exchange struct {
+	to        authority
+	scheme    string
+	target    target
+	authorize bool // and otherwise forwarded as it is
+	websocket string
+	overHTTP2 bool // from the client
+	trailers  bool // the HTTP/2 client wants trailer fields
+	grant     Grant
+	scan      *redactor // nil when nothing is to be redacted
+}
+
+// handle does the checks that concern every request, and forwards it.
+func (s *server) handle(w http.ResponseWriter, r *http.Request, err error, x exchange) {
+	if err == nil {
+		err = checkMethod(r)
+	}
+	if err == nil {
+		err = checkAuthority(r, x.target, x.to, x.scheme)
+	}
+	if err == nil {
+		x.websocket, err = checkUpgrade(r)
+	}
+	if err != nil {
+		s.refuseRequest(w, r, x.to, badRefusal(err))
+		return
+	}
+	s.forward(w, r, &x)
+}
+
+// checkMethod refuses the methods that show a request to its sender, and
+// those that mean something else than a request.
+func checkMethod(r *http.Request) error {
+	switch r.Method {
+	case http.MethodTrace, "TRACK":
+		return &badRequest{http.StatusMethodNotAllowed, r.Method + " would show the credential"}
+	case http.MethodConnect, "PRI":
+		return bad(r.Method + " inside a tunnel")
+	case http.MethodOptions:
+		if limit := r.Header["Max-Forwards"]; len(limit) > 0 && strings.Trim(limit[0], "0") == "" {
+			return bad("Max-Forwards is used up")
+		}
+	}
+	return nil
+}
+
+// forward sends the request and relays the answer.
+func (s *server) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
+	out := x.outgoing(r)
+	if x.authorize && s.Authorize != nil {
+		grant, err := s.authorize(out, x)
+		if err != nil {
+			if r.Context().Err() == nil {
+				refuse(w, asRefusal(err, http.StatusBadGateway, "not_authorized"))
+			}
+			return
+		}
+		x.grant = grant
+	}
+	x.scan = s.matchers.redactor(x.grant)
+	x.prepare(out)
+	resp, err := s.roundTrip(w, out, x)
+	if x.grant.Done != nil {
+		status := 0
+		if err == nil {
+			status = resp.StatusCode
+		}
+		x.grant.Done(status, err)
+	}
+	if err != nil {
+		s.failed(w, r, x, err)
+		return
+	}
+	defer resp.Body.Close()
+	s.relay(w, r, resp, x)
+}
+
+// outgoing makes the request that leaves from the one that came: same method,
+// path, end-to-end fields and body, to the routed host.
+func (x *exchange) outgoing(r *http.Request) *http.Request {
+	x.overHTTP2 = r.ProtoMajor == 2
+	x.trailers = x.overHTTP2 && hasToken(r.Header["Te"], "trailers")
+	header := r.Header
+	delete(header, "Host")
+	stripHop(header)
+	out := &http.Request{
+		Method: r.Method, URL: x.target.url(x.to, x.scheme), Host: x.to.field(x.scheme), Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: r.ContentLength, Body: r.Body,
+	}
+	out = out.WithContext(r.Context())
+	if r.ContentLength == 0 {
+		out.Body = http.NoBody
+	} else if r.ContentLength < 0 {
+		out.TransferEncoding = []string{"chunked"}
+	}
+	x.carryTrailer(out, r)
+	return out
+}
+
+// carryTrailer passes on the trailer fields that were announced and may be
+// passed on; the values are known at the body's end.
+func (x *exchange) carryTrailer(out, r *http.Request) {
+	for name := range r.Trailer {
+		if name = textproto.CanonicalMIMEHeaderKey(name); mayTrail(name) {
+			if out.Trailer == nil {
+				out.Trailer = make(http.Header)
+			}
+			out.Trailer[name] = nil
+		}
+	}
+	if out.Trailer != nil {
+		out.Body = &trailingBody{ReadCloser: r.Body, from: r, to: out.Trailer}
+	}
+}
+
+// trailingBody fills in the outgoing trailer when the body has ended.
+type trailingBody struct {
+	io.ReadCloser
+	from *http.Request
+	to   http.Header
+}
+
+func (b *trailingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		for name := range b.to {
+			if values := b.from.Trailer[name]; len(values) > 0 {
+				b.to[name] = values
+			}
+		}
+	}
+	return n, err
+}
+
+// authorize has the request authorized, and sees to it that this changed
+// nothing about where it goes.
+func (s *server) authorize(out *http.Request, x *exchange) (Grant, error) {
+	grant, err := s.Authorize(out.Context(), out)
+	if err != nil {
+		return Grant{}, err
+	}
+	out.URL.Scheme, out.URL.Host, out.URL.User = x.scheme, x.to.field(x.scheme), nil
+	out.Host = out.URL.Host
+	return grant, nil
+}
+
+// prepare makes out ready for the transport, after which nothing may change.
+func (x *exchange) prepare(out *http.Request) {
+	path := out.URL.EscapedPath()
+	if out.URL.RawPath == x.target.path {
+		path = x.target.path // net/url would escape what the client did not
+	}
+	out.URL.Opaque = path
+	for name := range out.Trailer {
+		for injected := range out.Header {
+			if sameField(name, injected) {
+				delete(out.Trailer, name)
+			}
+		}
+	}
+	if len(out.Trailer) == 0 {
+		out.Trailer = nil
+	}
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = []string{""} // net/http would add its own
+	}
+	if x.websocket != "" {
+		out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	}
+	if x.scan != nil {
+		x.scan.limitCodings(out.Header)
+	}
+}
+
+// roundTrip sends out and returns the final response's head. Interim
+// responses are passed on as they come.
+func (s *server) roundTrip(w http.ResponseWriter, out *http.Request, x *exchange) (*http.Response, error) {
+	interim := &interim{w: w, x: x}
+	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: interim.relay})
+	pool := s.upstreams.transport(out, x)
+	resp, err := pool.RoundTrip(out.WithContext(ctx))
+	interim.end()
+	if err != nil {
+		if pool.certificates.Load() && isAlert(err) {
+			err = &Refusal{
+				Status: http.StatusBadGateway, Code: "upstream_client_certificate",
+				Message: x.to.host + " requires a client certificate, which only the client has (mTLS host: use passthrough)",
+			}
+		}
+		return nil, err
+	}
+	if err := checkResponse(resp, x); err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// failed answers an exchange whose response never came.
+func (s *server) failed(w http.ResponseWriter, r *http.Request, x *exchange, err error) {
+	if e, ok := errors.AsType[*badRequest](err); ok {
+		s.refuseRequest(w, r, x.to, badRefusal(e)) // the body broke the rules
+		return
+	}
+	refusal := s.explain(err)
+	if refusal == nil || r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // nobody is there to be told
+	}
+	s.refuseUpstream(w, r, x.to, refusal)
+}

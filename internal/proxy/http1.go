@@ -1,0 +1,259 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// headTimeout bounds the time from a connection, or from the first byte
+	// of a later request, to the end of the request's head.
+	headTimeout = 10 * time.Second
+	// idleTimeout is how long a connection may wait between requests.
+	idleTimeout = 5 * time.Minute
+	// watchAfter is how long an exchange goes on before the proxy begins to
+	// look whether the client is still there.
+	watchAfter = 200 * time.Millisecond
+)
+
+// http1 serves HTTP/1 on one connection, the proxy port's or a tunnel's. It
+// is strict where net/http.Server repairs.
+type http1 struct {
+	srv    *server
+	client *client  // the accepted connection at the bottom
+	conn   net.Conn // what is spoken on: TCP, or TLS over it
+	br     *bufio.Reader
+	bw     *bufio.Writer
+	idle   wire
+	handle func(w *response, r *http.Request)
+	bare   bool // errors are answered without a word about who answers
+	served bool // a request's head was understood
+}
+
+// wire gives back the byte that was read while no buffer was held.
+type wire struct {
+	net.Conn
+	first [1]byte
+	held  bool
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if w.held && len(p) > 0 {
+		w.held = false
+		p[0] = w.first[0]
+		return 1, nil
+	}
+	return w.Conn.Read(p)
+}
+
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
+	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
+)
+
+func (h *http1) acquire() {
+	if h.br == nil {
+		h.idle.Conn = h.conn
+		h.br = readers.Get().(*bufio.Reader)
+		h.br.Reset(&h.idle)
+		h.bw = writers.Get().(*bufio.Writer)
+		h.bw.Reset(h.conn)
+	}
+}
+
+// release gives the buffers back: an idle connection holds none.
+func (h *http1) release() {
+	if h.br != nil {
+		h.br.Reset(nil)
+		readers.Put(h.br)
+		h.bw.Reset(nil)
+		writers.Put(h.bw)
+		h.br, h.bw = nil, nil
+	}
+}
+
+// serve handles requests until the connection ends or is taken over. first is
+// the time the first request has.
+func (h *http1) serve(first time.Duration) error {
+	defer h.release()
+	for wait := first; ; wait = idleTimeout {
+		r, err := h.next(wait)
+		if err != nil {
+			return h.giveUp(err)
+		}
+		h.served = true
+		if !h.exchange(r) {
+			return nil
+		}
+	}
+}
+
+var errClosing = errors.New("proxy is closing")
+
+// next waits for a request and reads its head.
+func (h *http1) next(wait time.Duration) (*http.Request, error) {
+	if err := h.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return nil, err
+	}
+	if h.br == nil || h.br.Buffered() == 0 {
+		if !h.client.enter(phaseIdle) {
+			return nil, errClosing
+		}
+		h.release()
+		if _, err := io.ReadFull(h.conn, h.idle.first[:]); err != nil {
+			return nil, err
+		}
+		h.idle.held = true
+		h.acquire()
+	}
+	if wait > headTimeout {
+		if err := h.conn.SetReadDeadline(time.Now().Add(headTimeout)); err != nil {
+			return nil, err
+		}
+	}
+	r, err := readHead(h.br)
+	if err != nil {
+		return nil, err
+	}
+	h.client.enter(phaseActive)
+	return r, h.conn.SetReadDeadline(time.Time{})
+}
+
+// exchange has one request answered and reports whether another may follow.
+func (h *http1) exchange(r *http.Request) (more bool) {
+	ctx, cancel := context.WithCancel(h.srv.ctx)
+	defer cancel()
+	w := &response{h: h, r: r, header: make(http.Header)}
+	w.body = newRequestBody(h, r, w)
+	w.stop = h.watch(w.body, cancel)
+	complete := h.run(w, r.WithContext(ctx))
+	w.stop()
+	switch {
+	case w.taken:
+		return false
+	case !complete:
+		h.client.abort()
+		return false
+	case w.body.finish() && !w.close && !h.srv.closing.Load():
+		return true
+	}
+	h.linger()
+	return false
+}
+
+// run calls the handler. An aborted response and a defect leave the response
+// incomplete, and the client must see that.
+func (h *http1) run(w *response, r *http.Request) (complete bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			complete = false
+			h.srv.recovered(v)
+		}
+	}()
+	h.handle(w, r)
+	if !w.taken && !w.finish() {
+		w.close = true
+	}
+	return true
+}
+
+// watch cancels an exchange whose client is gone, however long the upstream
+// stays silent. An orderly end of the client's stream is not that: a client
+// may close its half after the request.
+func (h *http1) watch(b *requestBody, cancel func()) (stop func()) {
+	var mu sync.Mutex
+	var stopped bool
+	var peeked chan struct{}
+	var timer *time.Timer
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(watchAfter, func() {
+		mu.Lock()
+		if stopped || !b.atEnd() {
+			if !stopped {
+				timer.Reset(watchAfter)
+			}
+			mu.Unlock()
+			return
+		}
+		done := make(chan struct{})
+		defer close(done)
+		peeked = done
+		mu.Unlock()
+		if _, err := h.br.Peek(1); err != nil && !errors.Is(err, io.EOF) {
+			cancel()
+		}
+	})
+	return func() {
+		mu.Lock()
+		stopped = true
+		running := peeked
+		peeked = nil
+		mu.Unlock()
+		timer.Stop()
+		if running != nil {
+			_ = h.conn.SetReadDeadline(longAgo)
+			<-running
+			_ = h.conn.SetReadDeadline(time.Time{})
+		}
+	}
+}
+
+// giveUp answers a request that was not understood, and ends the connection.
+// It returns why the connection ended before its first request, or nil.
+func (h *http1) giveUp(err error) error {
+	e, ok := errors.AsType[*badRequest](err)
+	if !ok && h.served {
+		return nil
+	}
+	if !ok {
+		return err
+	}
+	h.srv.report(Event{Kind: KindRefused, Host: h.client.route.host, Port: h.client.route.port, Status: e.status, Code: "bad_request", Reason: e.reason})
+	w := &response{h: h, r: &http.Request{ProtoMinor: 1, Close: true}, header: make(http.Header)}
+	w.body = &requestBody{ended: io.EOF}
+	if h.bare {
+		w.header.Set("Content-Length", "0")
+		w.WriteHeader(e.status)
+	} else {
+		refuse(w, &Refusal{Status: e.status, Code: "bad_request", Message: e.reason})
+	}
+	_ = h.bw.Flush()
+	h.linger()
+	return nil
+}
+
+// Limits of lingering.
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// linger ends our half and reads what the client is still sending: closing a
+// socket with unread bytes would reset it and destroy the answer on its way.
+func (h *http1) linger() {
+	if h.srv.closing.Load() || closeWrite(h.conn) != nil {
+		return
+	}
+	if _, overTLS := h.conn.(*tls.Conn); overTLS {
+		_ = closeWrite(h.client.Conn)
+	}
+	if h.client.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, h.client.Conn, lingerBytes)
+	}
+}
+
+// closeWrite ends the writing half of a connection that has one.
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}

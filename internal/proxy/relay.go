@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"sync"
+)
+
+// maxInterim bounds the interim responses of one exchange.
+const maxInterim = 16
+
+var errInterim = errors.New("too many interim responses")
+
+// interim passes 1xx responses on until the final one is there.
+type interim struct {
+	w     http.ResponseWriter
+	x     *exchange
+	mu    sync.Mutex
+	count int
+	ended bool
+}
+
+func (i *interim) relay(code int, header textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.count++; i.count > maxInterim {
+		return errInterim
+	}
+	if i.ended || code == http.StatusContinue || code == http.StatusSwitchingProtocols {
+		return nil // 100 is the proxy's own to send
+	}
+	h := i.w.Header()
+	clear(h)
+	for name, values := range header {
+		h[name] = append([]string{}, values...)
+	}
+	stripHop(h)
+	delete(h, "Content-Length")
+	i.x.scan.header(h)
+	i.w.WriteHeader(code)
+	clear(h)
+	return nil
+}
+
+func (i *interim) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ended = true
+}
+
+// checkResponse refuses answers that would do something to the client's
+// proxy connection instead of its request.
+func checkResponse(resp *http.Response, x *exchange) error {
+	switch {
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		return &Refusal{Status: http.StatusBadGateway, Code: "upstream_407", Message: x.to.host + " answered 407, which only a proxy may"}
+	case resp.StatusCode != http.StatusSwitchingProtocols:
+		return nil
+	case x.websocket == "":
+		return &Refusal{Status: http.StatusBadGateway, Code: "upstream_101", Message: x.to.host + " switched protocols without being asked"}
+	}
+	return checkAccept(resp, x.websocket)
+}
+
+// relay passes the response on as it comes.
+func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Response, x *exchange) {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		s.relayWebSocket(w, resp, x)
+		return
+	}
+	header := w.Header()
+	clear(header)
+	for name, values := range resp.Header {
+		header[name] = values
+	}
+	stripHop(header)
+	if x.authorize {
+		delete(header, "Alt-Svc") // it would lead the client around the proxy
+	}
+	x.scan.header(header)
+	bodiless := r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified
+	var body io.Reader = resp.Body
+	if !bodiless {
+		delete(header, "Content-Length")
+		if resp.ContentLength >= 0 {
+			header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
+		}
+		var err error
+		if body, err = x.scan.body(resp, header); err != nil {
+			s.failed(w, r, x, err)
+			return
+		}
+		s.reportUnscanned(r, x)
+	}
+	for name := range resp.Trailer {
+		if mayTrail(name) {
+			header.Add("Trailer", name)
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	if err := copyBody(w, body, header["Content-Length"] == nil); err != nil {
+		s.debug("response", "host", x.to.host, "err", err)
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range resp.Trailer {
+		if mayTrail(name) {
+			header[http.TrailerPrefix+name] = values
+		}
+	}
+	x.scan.header(header)
+}
+
+func (s *server) reportUnscanned(r *http.Request, x *exchange) {
+	if x.scan != nil && x.scan.blind != "" {
+		s.report(Event{
+			Kind: KindUnscanned, Host: x.to.host, Port: x.to.port, Method: r.Method, Path: x.target.path,
+			Code: "unscanned", Reason: "the answer's Content-Encoding is " + x.scan.blind,
+		})
+	}
+}
+
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copyBody passes each piece on as soon as it is there. A body of unknown
+// length may be an event stream: its head does not wait for the first piece.
+func copyBody(w http.ResponseWriter, body io.Reader, unknown bool) error {
+	flusher := w.(interface{ FlushError() error })
+	if unknown {
+		if err := flusher.FlushError(); err != nil {
+			return err
+		}
+	}
+	buffer := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buffer)
+	for {
+		n, readErr := body.Read(buffer[:])
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return nil // the last piece goes with the end
+		}
+		if readErr != nil {
+			return readErr
+		}
+		if n > 0 {
+			if err := flusher.FlushError(); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+var errTooLong = errors.New("response body longer than its Content-Length")
+
+// response writes one HTTP/1 response. It is an http.ResponseWriter with a
+// stricter idea of framing than net/http's: the length that was announced is
+// the length that is sent, or the connection is aborted.
+type response struct {
+	h      *http1
+	r      *http.Request
+	body   *requestBody
+	header http.Header
+	stop   func() // ends the watch over the client
+
+	mu       sync.Mutex // 1xx responses come from the upstream's goroutines
+	status   int        // 0 until the final head is written
+	left     int64      // of a fixed-length body
+	chunked  bool
+	fixed    bool
+	bodiless bool // HEAD, 204, 304
+	close    bool // the connection ends with this response
+	taken    bool // the connection is no longer HTTP
+}
+
+func (w *response) Header() http.Header { return w.header }
+
+// WriteHeader writes the head with the Content-Length that is set, or with
+// the framing the client understands. 1xx responses may come before.
+func (w *response) WriteHeader(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.status != 0 {
+		return
+	}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		w.writeInterim(status)
+		return
+	}
+	w.status = status
+	w.frame()
+	w.writeHead(status, w.header)
+}
+
+func (w *response) writeInterim(status int) {
+	if w.r.ProtoMinor == 0 {
+		return
+	}
+	w.writeHead(status, w.header)
+	_ = w.h.bw.Flush()
+}
+
+// sendContinue tells the client to send its body, unless it was answered
+// already.
+func (w *response) sendContinue() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.status == 0 {
+		_, _ = w.h.bw.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
+		_ = w.h.bw.Flush()
+	}
+}
+
+// frame decides how the body's end is told (RFC 9112 section 6.3).
+func (w *response) frame() {
+	length := w.header["Content-Length"]
+	for _, name := range hopByHop {
+		if name != "Trailer" && !(name == "Upgrade" && w.status == http.StatusSwitchingProtocols) {
+			delete(w.header, name)
+		}
+	}
+	switch {
+	case w.status == http.StatusSwitchingProtocols:
+		w.bodiless = true
+		w.header["Connection"] = []string{"Upgrade"}
+		return
+	case w.status == http.StatusNoContent:
+		delete(w.header, "Content-Length")
+		w.bodiless = true
+	case w.r.Method == http.MethodHead, w.status == http.StatusNotModified:
+		w.bodiless = true
+	case len(length) == 1:
+		n, err := parseLength(length[0])
+		w.fixed, w.left = err == nil, n
+	}
+	if !w.bodiless && !w.fixed {
+		delete(w.header, "Content-Length")
+		w.chunked = w.r.ProtoMinor > 0
+		w.close = w.close || !w.chunked
+	}
+	w.endConnection()
+}
+
+// endConnection says so when no other request can follow.
+func (w *response) endConnection() {
+	if expectsContinue(w.r) && !w.body.started.Load() {
+		w.close = true // the client may or may not send the body now
+	}
+	if w.close || w.r.Close {
+		w.close = true
+		w.header["Connection"] = []string{"close"}
+	}
+	if w.chunked {
+		w.header["Transfer-Encoding"] = []string{"chunked"}
+	} else {
+		delete(w.header, "Trailer")
+	}
+}
+
+// writeHead writes a status line with the standard reason, never one that the
+// upstream made up, and fields in a fixed order.
+func (w *response) writeHead(status int, header http.Header) {
+	bw := w.h.bw
+	_, _ = bw.WriteString("HTTP/1.1 ")
+	_, _ = bw.WriteString(strconv.Itoa(status))
+	_ = bw.WriteByte(' ')
+	_, _ = bw.WriteString(http.StatusText(status))
+	_, _ = bw.WriteString("\r\n")
+	w.writeFields(header, "")
+	_, _ = bw.WriteString("\r\n")
+}
+
+// writeFields writes the fields whose names begin with prefix, without it.
+// Trailer fields stay behind until their turn.
+func (w *response) writeFields(header http.Header, prefix string) {
+	var room [32]string
+	names := room[:0]
+	for name := range header {
+		if strings.HasPrefix(name, prefix) && (prefix != "" || !strings.HasPrefix(name, http.TrailerPrefix)) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range header[name] {
+			w.writeField(strings.TrimPrefix(name, prefix), value)
+		}
+	}
+}
+
+func (w *response) writeField(name, value string) {
+	if !isToken(name) || !httpguts.ValidHeaderFieldValue(value) {
+		return
+	}
+	bw := w.h.bw
+	_, _ = bw.WriteString(name)
+	_, _ = bw.WriteString(": ")
+	_, _ = bw.WriteString(value)
+	_, _ = bw.WriteString("\r\n")
+}
+
+// Write writes a piece of the body. It is not sent before Flush, or before
+// the buffer is full.
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case w.bodiless || len(p) == 0:
+		return len(p), nil
+	case w.fixed:
+		if int64(len(p)) > w.left {
+			return 0, errTooLong
+		}
+		w.left -= int64(len(p))
+		return w.h.bw.Write(p)
+	case w.chunked:
+		return w.writeChunk(p)
+	}
+	return w.h.bw.Write(p)
+}
+
+func (w *response) writeChunk(p []byte) (int, error) {
+	var size [18]byte
+	line := append(strconv.AppendUint(size[:0], uint64(len(p)), 16), '\r', '\n')
+	_, _ = w.h.bw.Write(line) // bufio keeps the first error
+	n, err := w.h.bw.Write(p)
+	if err != nil {
+		return n, err
+	}
+	_, err = w.h.bw.WriteString("\r\n")
+	return n, err
+}
+
+// FlushError sends what was written.
+func (w *response) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.h.bw.Flush()
+}
+
+// finish ends the response. It reports whether the connection can carry
+// another; when not, and the response is not complete, it is aborted.
+func (w *response) finish() bool {
+	if w.status == 0 {
+		w.header["Content-Length"] = []string{"0"}
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.fixed && w.left > 0 {
+		panic(http.ErrAbortHandler)
+	}
+	if w.chunked {
+		_, _ = w.h.bw.WriteString("0\r\n")
+		w.writeFields(w.header, http.TrailerPrefix)
+		_, _ = w.h.bw.WriteString("\r\n")
+	}
+	return w.h.bw.Flush() == nil && !w.close
+}
+
+// take ends HTTP on the connection and hands it over: what is written from
+// now on is the caller's, and early is what the client sent already.
+func (w *response) take() (early []byte) {
+	w.stop()
+	w.taken = true
+	if n := w.h.br.Buffered(); n > 0 {
+		early = make([]byte, n)
+		_, _ = w.h.br.Read(early)
+	}
+	w.h.release()
+	return early
+}
+
+// refuse writes r as the whole answer on any ResponseWriter.
+func refuse(w http.ResponseWriter, refusal *Refusal) {
+	h := w.Header()
+	clear(h)
+	body := refusal.body()
+	h.Set("Authsome-Error", headerSafe(refusal.Code))
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if w1, ok := w.(*response); ok && !w1.body.atEnd() {
+		w1.close = true
+	}
+	w.WriteHeader(refusal.Status)
+	_, _ = w.Write(body)
+}
+
+// headerSafe keeps a code that a caller made up from splitting the head.
+func headerSafe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,261 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+)
+
+// maxPools bounds the upstream pools kept at a time; the one that was used
+// longest ago goes first, with its idle connections.
+const maxPools = 256
+
+// poolKey is what a pool of upstream connections is for. Nothing is shared
+// between two of them, so that one credential's connection never carries
+// another's request.
+type poolKey struct {
+	pool   string // Grant.Pool
+	scheme string
+	to     authority
+	kind   poolKind
+}
+
+type poolKind uint8
+
+const (
+	poolPlain       poolKind = iota // not authorized
+	poolIntercepted                 // authorized: addresses are checked
+	poolHTTP2                       // the same, and HTTP/2 if the server has it
+)
+
+// upstreams are the pools of one server.
+type upstreams struct {
+	srv   *server
+	roots func() (*x509.CertPool, error)
+
+	mu    sync.Mutex // guards what follows
+	pools map[poolKey]*upstream
+	clock uint64
+}
+
+// upstream is one pool.
+type upstream struct {
+	*http.Transport
+	used         uint64
+	certificates atomic.Bool // the server has asked for a client certificate
+}
+
+func newUpstreams(s *server) *upstreams {
+	u := &upstreams{srv: s, pools: make(map[poolKey]*upstream)}
+	u.roots = sync.OnceValues(func() (*x509.CertPool, error) {
+		if s.Roots == nil {
+			return x509.SystemCertPool()
+		}
+		return s.Roots()
+	})
+	return u
+}
+
+func (u *upstreams) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, pool := range u.pools {
+		pool.CloseIdleConnections()
+	}
+}
+
+// transport is the pool that out belongs to.
+func (u *upstreams) transport(out *http.Request, x *exchange) *upstream {
+	key := poolKey{pool: x.grant.Pool, scheme: x.scheme, to: x.to}
+	switch {
+	case x.authorize && x.needsHTTP2(out):
+		key.kind = poolHTTP2
+	case x.authorize:
+		key.kind = poolIntercepted
+	case x.scheme == "http":
+		key.to = authority{} // http.Transport keeps hosts apart by itself
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	pool, ok := u.pools[key]
+	if !ok {
+		u.evict()
+		pool = u.open(key)
+		u.pools[key] = pool
+	}
+	u.clock++
+	pool.used = u.clock
+	return pool
+}
+
+// needsHTTP2 reports whether the request means nothing without HTTP/2: it is
+// gRPC, or wants the trailer fields that only HTTP/2 clients ask for.
+// Everything else does better on a pool of HTTP/1.1 connections.
+func (x *exchange) needsHTTP2(out *http.Request) bool {
+	if x.trailers {
+		out.Header["Te"] = []string{"trailers"}
+	}
+	return x.trailers || x.overHTTP2 && strings.HasPrefix(out.Header.Get("Content-Type"), "application/grpc")
+}
+
+func (u *upstreams) evict() {
+	if len(u.pools) < maxPools {
+		return
+	}
+	var oldest poolKey
+	last := ^uint64(0)
+	for key, pool := range u.pools {
+		if pool.used < last {
+			oldest, last = key, pool.used
+		}
+	}
+	u.pools[oldest].CloseIdleConnections()
+	delete(u.pools, oldest)
+}
+
+// open makes a pool. There is no limit on the time a response takes, because
+// models think long, and a high one on idle connections for a host, because
+// handshakes cost more than memory.
+func (u *upstreams) open(key poolKey) *upstream {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(key.kind == poolHTTP2)
+	pool := &upstream{Transport: &http.Transport{
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        90 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		DisableCompression:     true,
+		Protocols:              protocols,
+	}}
+	if key.scheme == "http" {
+		u.dialPlainly(pool)
+	} else {
+		u.dialRouted(pool, key)
+	}
+	return pool
+}
+
+// dialPlainly is for cleartext requests, which a parent proxy takes in
+// absolute form: net/http does both.
+func (u *upstreams) dialPlainly(pool *upstream) {
+	s := u.srv
+	pool.Proxy = func(r *http.Request) (*url.URL, error) {
+		to, err := parseAuthority(r.URL.Host, 80)
+		if err == nil {
+			err = s.checkHost(to)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s.parent(to, "http")
+	}
+	pool.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+		return s.dialAddress(ctx, address, blindly)
+	}
+	pool.DialTLSContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+		conn, err := s.dialAddress(ctx, address, blindly)
+		if err != nil {
+			return nil, err
+		}
+		host, _, _ := net.SplitHostPort(address)
+		return u.secure(ctx, conn, &tls.Config{ServerName: host})
+	}
+}
+
+// dialRouted makes every connection of the pool one to the routed host,
+// verified for its name.
+func (u *upstreams) dialRouted(pool *upstream, key poolKey) {
+	policy := blindly
+	if key.kind != poolPlain {
+		policy = publicly
+	}
+	config := &tls.Config{
+		ServerName:         key.to.host,
+		NextProtos:         []string{"http/1.1"},
+		ClientSessionCache: tls.NewLRUClientSessionCache(16),
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pool.certificates.Store(true)
+			return new(tls.Certificate), nil
+		},
+	}
+	if key.kind == poolHTTP2 {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	pool.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		conn, err := u.srv.dial(ctx, key.to, "https", policy)
+		if err != nil {
+			return nil, err
+		}
+		return u.secure(ctx, conn, config)
+	}
+}
+
+// secure begins TLS on conn as config says, with the rules that hold for
+// every upstream. The roots are read at the first such connection: reading
+// them costs more than starting the program.
+func (u *upstreams) secure(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
+	roots, err := u.roots()
+	if err != nil {
+		_ = conn.Close()
+		return nil, &Refusal{Status: http.StatusBadGateway, Code: "upstream_roots", Message: "root certificates can't be read: " + err.Error()}
+	}
+	config = config.Clone() // shares the session cache
+	config.RootCAs = roots
+	config.MinVersion = tls.VersionTLS12
+	config.CipherSuites = aead()
+	config.VerifyConnection = verifyConnection
+	secured := tls.Client(conn, config)
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, &handshakeError{err}
+	}
+	return secured, nil
+}
+
+// handshakeError is a TLS handshake with an upstream that failed.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+var (
+	errWeakKey = errors.New("certificate with an RSA key under 2048 bits")
+	errRevoked = errors.New("certificate is revoked, says its own OCSP response")
+)
+
+// verifyConnection adds to crypto/tls's verification: no weak RSA key below
+// the root, no stapled response that says revoked. It also runs when a
+// session is resumed.
+func verifyConnection(state tls.ConnectionState) error {
+	if len(state.VerifiedChains) == 0 {
+		return errors.New("certificate was not verified")
+	}
+	chain := state.VerifiedChains[0]
+	for _, certificate := range chain[:max(1, len(chain)-1)] {
+		if key, ok := certificate.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
+			return errWeakKey
+		}
+	}
+	if len(state.OCSPResponse) == 0 || len(chain) < 2 {
+		return nil
+	}
+	answer, err := ocsp.ParseResponseForCert(state.OCSPResponse, chain[0], chain[1])
+	if err == nil && answer.Status == ocsp.Revoked {
+		return errRevoked
+	}
+	return nil
+}

@@ -360,11 +360,5 @@ func (s *Session) Routed() []string { return s.snapshot().table.Patterns() }
 // the connected providers and, since a login made elsewhere counts at once,
 // those of all others the selection admits.
 func (s *Session) Hosts() []string {
-	entries := s.entriesNow()
-	for _, def := range s.broker.config.Catalog.All() {
-		if s.allows(def.Name) {
-			entries = append(entries, provider.Entry{ID: def.Name, Def: def})
-		}
-	}
-	return provider.NewTable(entries).Patterns()
+	return append(s.Routed(), s.broker.config.Catalog.Hosts(s.allows)...)
 }

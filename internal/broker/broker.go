@@ -286,9 +286,6 @@ func (b *Broker) Revoke(ctx context.Context, provider string) ([]Connection, err
 // Remove forgets a custom provider with its connections in this profile. For
 // a definition that overrides a bundled one the bundled one shows again.
 func (b *Broker) Remove(ctx context.Context, name string) ([]Connection, error) {
-	if _, err := b.config.Catalog.Get(name); err != nil {
-		return nil, err
-	}
 	if err := b.config.Catalog.Removable(name); err != nil {
 		return nil, err
 	}

@@ -188,13 +188,6 @@ func (s *Session) entries() []provider.Entry {
 	return entries
 }
 
-// entriesNow is entries for callers that do not hold the lock.
-func (s *Session) entriesNow() []provider.Entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.entries()
-}
-
 // Claims reports whether some provider of the session claims host:port.
 func (s *Session) Claims(host string, port uint16) bool {
 	return s.snapshot().table.Claims(host, port)

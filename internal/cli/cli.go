@@ -70,8 +70,6 @@ func Run(ctx context.Context, s System) int {
 	a.limits = limits
 	root := a.root()
 	root.SetArgs(s.Args)
-	// Bad flags are found before --json is parsed; the answer is JSON all the same.
-	a.json = asksJSON(s.Args)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err = root.ExecuteContext(ctx)
@@ -79,6 +77,8 @@ func Run(ctx context.Context, s System) int {
 		err = a.stdout.err
 	}
 	if err != nil {
+		// A bad flag may stand before --json; the answer is JSON all the same.
+		a.json = a.json || as[*usageError]()(err) && asksJSON(s.Args)
 		return a.fail(err)
 	}
 	return 0

@@ -151,7 +151,7 @@ func (a *app) registry(h home) (*provider.Registry, error) {
 // warnForeignHome tells when AUTHSOME_HOME lies in the working folder: a
 // repository's .env or direnv file may have set it.
 func (a *app) warnForeignHome(h home) {
-	if a.getenv("AUTHSOME_HOME") == "" {
+	if a.getenv("AUTHSOME_HOME") == "" || string(h) == filepath.Join(a.getenv("HOME"), ".authsome") {
 		return
 	}
 	dir, err := os.Getwd()

@@ -83,7 +83,7 @@ func isNumeric(name string) bool {
 }
 
 // registrable returns the domain that the owner of name registered, by the
-// public suffix list with its private part (github.io counts as a suffix), or
+// public suffix list with its private part (a hosting service counts as a suffix), or
 // "" when name is itself a suffix or not a name at all.
 func registrable(name string) string {
 	domain, err := publicsuffix.EffectiveTLDPlusOne(name)

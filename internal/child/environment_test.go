@@ -151,7 +151,7 @@ func TestEnvironmentOtherSystems(t *testing.T) {
 	s.Placeholders = map[string]string{"Gh_Token": "p"}
 	base := []string{"Path=C:\\", "gh_token=canary", "https_Proxy=corp", "GODEBUG=a=1"}
 	env, _ := environment("windows", base, s)
-	want := []string{"Path=C:\\", "GODEBUG=a=1,x509sslcertoverrideplatform=1", "Gh_Token=p", "https_proxy=http://127.0.0.1:4711"}
+	want := []string{"Path=C:\\", "Gh_Token=p", "GODEBUG=a=1,x509sslcertoverrideplatform=1", "https_proxy=http://127.0.0.1:4711"}
 	got := only(env, "Path", "gh_token", "Gh_Token", "GODEBUG", "https_Proxy", "https_proxy", "HTTPS_PROXY")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -10,8 +10,14 @@ import (
 	"time"
 )
 
-// bodyStall is how long a client may send nothing in the middle of a body.
-const bodyStall = 5 * time.Minute
+const (
+	// bodyStall is how long a client may send nothing in the middle of a
+	// body.
+	bodyStall = 5 * time.Minute
+	// continueAfter is how long an upstream has to answer a request's head
+	// before a client that expects 100 is told to send the body anyway.
+	continueAfter = time.Second
+)
 
 var (
 	errBodyClosed = errors.New("request body is no longer read")
@@ -22,11 +28,15 @@ var (
 // The upstream's goroutine reads it; the connection's own takes it back with
 // finish.
 type requestBody struct {
-	h       *http1
-	r       *http.Request
-	w       *response
-	closed  atomic.Bool
-	started atomic.Bool
+	h      *http1
+	r      *http.Request
+	w      *response
+	closed atomic.Bool
+
+	// For a client that expects 100 before it sends the body:
+	proceed   chan struct{} // closed when the upstream says 100
+	over      chan struct{} // closed by finish
+	continued atomic.Bool   // the client was told
 
 	mu    sync.Mutex // guards the rest, and the connection's reader
 	src   io.Reader
@@ -47,6 +57,9 @@ func newRequestBody(h *http1, r *http.Request, w *response) *requestBody {
 		b.ended = io.EOF
 		r.Body = http.NoBody
 	}
+	if expectsContinue(r) {
+		b.proceed, b.over = make(chan struct{}), make(chan struct{})
+	}
 	return b
 }
 
@@ -56,8 +69,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.ended != nil {
 		return 0, b.ended
 	}
-	if !b.started.Swap(true) && expectsContinue(b.r) {
-		b.w.sendContinue()
+	if b.proceed != nil && !b.continued.Load() && !b.await() {
+		return 0, b.end(errBodyClosed)
 	}
 	if err := b.h.conn.SetReadDeadline(time.Now().Add(bodyStall)); err != nil {
 		return 0, b.end(err)
@@ -70,6 +83,26 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		err = b.end(err)
 	}
 	return n, err
+}
+
+// await holds the body back until the upstream wants it, or says nothing for a
+// while. It reports false when the request was answered without it: then the
+// client must not be told to send it.
+func (b *requestBody) await() bool {
+	timer := time.NewTimer(continueAfter)
+	defer timer.Stop()
+	select {
+	case <-b.proceed:
+	case <-timer.C:
+	case <-b.over:
+		return false
+	}
+	if !b.w.sendContinue() {
+		<-b.over
+		return false
+	}
+	b.continued.Store(true)
+	return true
 }
 
 // end notes that there is no more, and hands over the announced trailer
@@ -90,6 +123,9 @@ func (b *requestBody) Close() error { return nil }
 // finish takes the connection's reader back and reports whether the body was
 // read to its end, so that another request can follow.
 func (b *requestBody) finish() bool {
+	if b.over != nil {
+		close(b.over)
+	}
 	if !b.mu.TryLock() {
 		b.closed.Store(true)
 		_ = b.h.conn.SetReadDeadline(longAgo)
@@ -109,15 +145,6 @@ func (b *requestBody) atEnd() bool {
 	}
 	defer b.mu.Unlock()
 	return b.ended != nil
-}
-
-// refused is the error in the client's own framing that ended the body, if
-// one did.
-func (b *requestBody) refused() *badRequest {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	e, _ := errors.AsType[*badRequest](b.ended)
-	return e
 }
 
 // fixedReader reads exactly left bytes.

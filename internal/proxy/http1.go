@@ -18,9 +18,6 @@ const (
 	headTimeout = 10 * time.Second
 	// idleTimeout is how long a connection may wait between requests.
 	idleTimeout = 5 * time.Minute
-	// watchAfter is how long an exchange goes on before the proxy begins to
-	// look whether the client is still there.
-	watchAfter = 200 * time.Millisecond
 )
 
 // http1 serves HTTP/1 on one connection, the proxy port's or a tunnel's. It
@@ -132,9 +129,10 @@ func (h *http1) exchange(r *http.Request) (more bool) {
 	defer cancel()
 	w := &response{h: h, r: r, header: make(http.Header)}
 	w.body = newRequestBody(h, r, w)
-	w.stop = h.watch(w.body, cancel)
+	watch := newWatch(h, w.body, cancel)
+	w.stop = watch.stop
 	complete := h.run(w, r.WithContext(ctx))
-	w.stop()
+	watch.stop()
 	switch {
 	case w.taken:
 		return false
@@ -162,48 +160,6 @@ func (h *http1) run(w *response, r *http.Request) (complete bool) {
 		w.close = true
 	}
 	return true
-}
-
-// watch cancels an exchange whose client is gone, however long the upstream
-// stays silent. An orderly end of the client's stream is not that: a client
-// may close its half after the request.
-func (h *http1) watch(b *requestBody, cancel func()) (stop func()) {
-	var mu sync.Mutex
-	var stopped bool
-	var peeked chan struct{}
-	var timer *time.Timer
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(watchAfter, func() {
-		mu.Lock()
-		if stopped || !b.atEnd() {
-			if !stopped {
-				timer.Reset(watchAfter)
-			}
-			mu.Unlock()
-			return
-		}
-		done := make(chan struct{})
-		defer close(done)
-		peeked = done
-		mu.Unlock()
-		if _, err := h.br.Peek(1); err != nil && !errors.Is(err, io.EOF) {
-			cancel()
-		}
-	})
-	return func() {
-		mu.Lock()
-		stopped = true
-		running := peeked
-		peeked = nil
-		mu.Unlock()
-		timer.Stop()
-		if running != nil {
-			_ = h.conn.SetReadDeadline(longAgo)
-			<-running
-			_ = h.conn.SetReadDeadline(time.Time{})
-		}
-	}
 }
 
 // giveUp answers a request that was not understood, and ends the connection.

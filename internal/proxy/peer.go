@@ -47,6 +47,13 @@ func (id *identity) check(c net.Conn) error {
 	return nil
 }
 
+// gone reports whether the client's end of c is no longer held by a process,
+// as far as the system tells: a stream that has ended may still be read at the
+// other end.
+func (id *identity) gone(c net.Conn) bool {
+	return id.owner != nil && id.check(c) != nil
+}
+
 func addrPort(a net.Addr) (netip.AddrPort, error) {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {

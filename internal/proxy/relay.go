@@ -21,6 +21,8 @@ type interim struct {
 	mu    sync.Mutex
 	count int
 	ended bool
+
+	continued bool
 }
 
 func (i *interim) relay(code int, header textproto.MIMEHeader) error {
@@ -29,8 +31,12 @@ func (i *interim) relay(code int, header textproto.MIMEHeader) error {
 	if i.count++; i.count > maxInterim {
 		return errInterim
 	}
-	if i.ended || code == http.StatusContinue || code == http.StatusSwitchingProtocols {
-		return nil // 100 is the proxy's own to send
+	if i.ended || code == http.StatusSwitchingProtocols {
+		return nil
+	}
+	if code == http.StatusContinue {
+		i.proceed()
+		return nil
 	}
 	h := i.w.Header()
 	clear(h)
@@ -43,6 +49,15 @@ func (i *interim) relay(code int, header textproto.MIMEHeader) error {
 	i.w.WriteHeader(code)
 	clear(h)
 	return nil
+}
+
+// proceed lets the client's body through. 100 is the proxy's own to send.
+func (i *interim) proceed() {
+	w, ok := i.w.(*response)
+	if ok && w.body.proceed != nil && !i.continued {
+		i.continued = true
+		close(w.body.proceed)
+	}
 }
 
 func (i *interim) end() {

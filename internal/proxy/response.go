@@ -60,15 +60,16 @@ func (w *response) writeInterim(status int) {
 	_ = w.h.bw.Flush()
 }
 
-// sendContinue tells the client to send its body, unless it was answered
-// already.
-func (w *response) sendContinue() {
+// sendContinue tells the client to send its body. It reports false when the
+// client was answered already.
+func (w *response) sendContinue() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.status == 0 {
-		_, _ = w.h.bw.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
-		_ = w.h.bw.Flush()
+	if w.status != 0 {
+		return false
 	}
+	_, _ = w.h.bw.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
+	return w.h.bw.Flush() == nil
 }
 
 // frame decides how the body's end is told (RFC 9112 section 6.3).
@@ -103,7 +104,7 @@ func (w *response) frame() {
 
 // endConnection says so when no other request can follow.
 func (w *response) endConnection() {
-	if expectsContinue(w.r) && !w.body.started.Load() {
+	if expectsContinue(w.r) && !w.body.continued.Load() {
 		w.close = true // the client may or may not send the body now
 	}
 	if w.close || w.r.Close {

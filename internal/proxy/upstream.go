@@ -134,7 +134,6 @@ func (u *upstreams) open(key poolKey) *upstream {
 	pool := &upstream{Transport: &http.Transport{
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        90 * time.Second,
-		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		DisableCompression:     true,
 		Protocols:              protocols,

@@ -10,7 +10,7 @@
 // and what it printed pasted into another; or, in one shell,
 //
 //	eval "$(go run ./test/lab/cmd/lab -daemon)"
-//	authsome login openai --with-token <<<sk-made-up-key-of-the-lab-0123456789
+//	echo sk-made-up-key-of-the-lab-0123456789 | authsome login openai --with-token
 //	authsome run -- curl -s https://api.openai.com/headers
 //	cat "$LAB_LOG"      # the requests, as they arrived
 //	kill "$LAB_PID"     # ends the lab and removes its files
@@ -158,9 +158,6 @@ func watch(ctx context.Context, l *lab.Lab, w io.Writer) {
 			_, _ = fmt.Fprintf(w, "proxy: %s %q %d\n", c.Method, c.Target, c.Status)
 		}
 		for _, r := range l.Requests()[requests:] {
-			if !r.Complete {
-				break
-			}
 			requests++
 			show(w, r)
 		}
@@ -173,8 +170,8 @@ func watch(ctx context.Context, l *lab.Lab, w io.Writer) {
 }
 
 func show(w io.Writer, r lab.Record) {
-	_, _ = fmt.Fprintf(w, "upstream: %s %q %s, host %q, through %q, server name %q, body of %d bytes\n",
-		r.Method, r.Target, r.Proto, r.Host, r.Via, r.SNI, r.BodyLen)
+	_, _ = fmt.Fprintf(w, "upstream: %s %q %s, host %q, through %q, server name %q\n",
+		r.Method, r.Target, r.Proto, r.Host, r.Via, r.SNI)
 	for _, f := range r.Fields {
 		_, _ = fmt.Fprintf(w, "    %q: %q\n", f.Name, f.Value)
 	}

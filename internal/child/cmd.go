@@ -46,7 +46,9 @@ type Cmd struct {
 
 	// Standard streams; nil is the null device. The child gets the files
 	// themselves, nothing is copied. Any other descriptor that was open when
-	// authsome started is inherited too, none that authsome opened is.
+	// authsome started is inherited too, none that authsome opened is. Where a
+	// standard stream was closed, the Go runtime has put the null device before
+	// anything of ours could take its number.
 	Stdin, Stdout, Stderr *os.File
 
 	Limits Limits // of Harden: what the child gets back

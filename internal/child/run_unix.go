@@ -27,8 +27,8 @@ import (
 //     lead its session: then the shell or the kernel has sent it to the group.
 //   - SIGTERM, SIGUSR1 and SIGUSR2 are passed on.
 //   - A signal that was ignored when we started stays ignored, by both (nohup).
-//   - When the child stops, and a terminal is there to continue it, we stop;
-//     when we are continued alone, we continue the child.
+//   - When the child stops, and a shell with job control is there to continue
+//     it, we stop; when we are continued, the child is.
 //
 // None of these ends Run: it returns when the child ends. The end of ctx sends
 // SIGTERM, and SIGKILL ten seconds later. If authsome dies, the child gets
@@ -76,8 +76,8 @@ func (p *process) attend(ctx context.Context, sigs chan os.Signal, tty *terminal
 				return status
 			}
 			p.stopped = status.Stopped()
-			if p.stopped && tty.present() {
-				suspend(status.StopSignal(), sigs)
+			if p.stopped && tty.hasJobControl() {
+				suspend()
 			}
 		case sig := <-sigs:
 			p.relay(sig.(syscall.Signal), tty)
@@ -125,14 +125,7 @@ func leadsSession() bool {
 	return err == nil && session == unix.Getpid()
 }
 
-// suspend stops us as sig stopped the child, so that the shell takes the
-// terminal back. The default action is used, not SIGSTOP: the kernel leaves it
-// out where nobody could continue us (an orphaned process group).
-func suspend(sig syscall.Signal, sigs chan os.Signal) {
-	if sig == unix.SIGSTOP {
-		sig = unix.SIGTSTP
-	}
-	signal.Reset(sig)
-	stopSelf(sig)
-	signal.Notify(sigs, sig)
-}
+// suspend stops us, so that the shell takes the terminal back. It must be
+// SIGSTOP: once a Go program has taken SIGTSTP it can't have the default
+// action back.
+func suspend() { _ = unix.Kill(unix.Getpid(), unix.SIGSTOP) }

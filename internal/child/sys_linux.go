@@ -16,9 +16,3 @@ func sysProcAttr() *syscall.SysProcAttr {
 func denyTracing() error {
 	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
-
-// stopSelf sends sig to the calling thread: it acts before the call returns,
-// while a signal to the process would be taken by any thread, some time.
-func stopSelf(sig syscall.Signal) {
-	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
-}

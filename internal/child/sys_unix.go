@@ -2,14 +2,8 @@
 
 package child
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "syscall"
 
 func sysProcAttr() *syscall.SysProcAttr { return nil }
 
 func denyTracing() error { return nil }
-
-func stopSelf(sig syscall.Signal) { _ = unix.Kill(unix.Getpid(), sig) }

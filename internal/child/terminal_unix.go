@@ -38,6 +38,14 @@ func (t *terminal) foreground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
+// hasJobControl reports whether a shell made a process group of the command it
+// started us with, as it does to stop and continue it. A session's first group
+// is its leader's own: a terminal's only program, a container's.
+func (t *terminal) hasJobControl() bool {
+	session, err := unix.Getsid(0)
+	return t.present() && err == nil && session != unix.Getpgrp()
+}
+
 // hungUp reports whether there was a terminal that is gone.
 func (t *terminal) hungUp() bool {
 	_, err := t.group()

@@ -16,6 +16,10 @@ import (
 // It is removed before the request leaves.
 const ConnectionHeader = "Authsome-Connection"
 
+// NoConnection is the value of ConnectionHeader that asks for none: the
+// request goes unchanged. No connection can have that name.
+const NoConnection = "-"
+
 // Code says why a request was refused, in a word that programs can read.
 type Code string
 
@@ -84,6 +88,9 @@ type Use struct {
 // The error is a *Denied, and then r must not leave.
 func (s *Session) Authorize(r *http.Request) (Use, error) {
 	selector := takeSelector(r)
+	if selector == NoConnection {
+		return Use{}, nil
+	}
 	snap := s.snapshot()
 	host, port := r.URL.Hostname(), portOf(r)
 	if snap.table.PathAmbiguous(host, port, r.URL.EscapedPath()) {

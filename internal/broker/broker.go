@@ -27,7 +27,7 @@ import (
 
 // Errors callers tell apart.
 var (
-	ErrName  = errors.New("invalid name")                    // see CheckName
+	ErrName  = errors.New("invalid name")               // see CheckName
 	ErrAudit = errors.New("audit log can't be written") // the use or change did not happen
 )
 
@@ -241,19 +241,29 @@ func (b *Broker) SetDefault(ctx context.Context, provider, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := b.record(audit.Entry{Event: "default", Provider: provider, Connection: name}); err != nil {
+	if err := b.record(audit.Entry{Event: audit.Default, Provider: provider, Connection: name}); err != nil {
 		return err
 	}
 	return b.put(ctx, defaultKey(provider), data)
 }
 
-// Logout forgets one connection; name "" means the default.
+// Logout forgets one connection; name "" means the default. One that is
+// damaged can be forgotten by its name.
 func (b *Broker) Logout(ctx context.Context, provider, name string) (Connection, error) {
 	c, err := b.Connection(ctx, provider, name)
+	if name != "" && isDamage(err) {
+		c, err = Connection{Provider: provider, Name: name}, nil
+	}
 	if err != nil {
 		return Connection{}, err
 	}
-	return c, b.forget(ctx, "logout", c)
+	return c, b.forget(ctx, audit.Logout, c)
+}
+
+// isDamage reports whether a record is lost, so that forgetting or replacing
+// it loses nothing. A record of a newer version is not.
+func isDamage(err error) bool {
+	return errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrSwapped)
 }
 
 func (b *Broker) forget(ctx context.Context, event string, c Connection) error {
@@ -264,23 +274,24 @@ func (b *Broker) forget(ctx context.Context, event string, c Connection) error {
 }
 
 // Revoke forgets every connection of a provider and its chosen default. It
-// returns those it forgot.
+// returns those it forgot. Damaged records, which could be any provider's, do
+// not keep it from forgetting the others; the error names them.
 func (b *Broker) Revoke(ctx context.Context, provider string) ([]Connection, error) {
-	all, err := b.Connections(ctx)
-	if err != nil {
-		return nil, err
+	all, damage := b.Connections(ctx)
+	if damage != nil && !isDamage(damage) {
+		return nil, damage
 	}
 	var gone []Connection
 	for _, c := range all {
 		if c.Provider != provider {
 			continue
 		}
-		if err := b.forget(ctx, "revoke", c); err != nil {
+		if err := b.forget(ctx, audit.Revoke, c); err != nil {
 			return gone, err
 		}
 		gone = append(gone, c)
 	}
-	return gone, b.remove(ctx, defaultKey(provider))
+	return gone, errors.Join(damage, b.remove(ctx, defaultKey(provider)))
 }
 
 // Remove forgets a custom provider with its connections in this profile. For
@@ -293,7 +304,7 @@ func (b *Broker) Remove(ctx context.Context, name string) ([]Connection, error) 
 	if err != nil {
 		return gone, err
 	}
-	if err := b.record(audit.Entry{Event: "remove", Provider: name}); err != nil {
+	if err := b.record(audit.Entry{Event: audit.Remove, Provider: name}); err != nil {
 		return gone, err
 	}
 	return gone, b.config.Catalog.Remove(name)
@@ -308,7 +319,7 @@ func (b *Broker) Register(data []byte, force bool) (*provider.Definition, error)
 	if len(unknown) > 0 {
 		return nil, &provider.Invalid{Problems: unknown}
 	}
-	if err := b.record(audit.Entry{Event: "register", Provider: def.Name}); err != nil {
+	if err := b.record(audit.Entry{Event: audit.Register, Provider: def.Name}); err != nil {
 		return nil, err
 	}
 	return b.config.Catalog.Register(data, force)

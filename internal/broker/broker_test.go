@@ -510,3 +510,67 @@ func TestLoginKeepsWhatIsThere(t *testing.T) {
 		t.Fatalf("O028: the old credential is gone: %v", err)
 	}
 }
+
+// damage overwrites the record of one connection and nothing else.
+func (w *world) damage(providerName, name string) {
+	w.t.Helper()
+	before := w.records()
+	w.login(providerName, name, "another key")
+	for path, data := range w.records() {
+		if string(data) != string(before[path]) {
+			if err := os.WriteFile(path, []byte("rubbish"), 0o600); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (w *world) records() map[string][]byte {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.dir, "vault", "????????????????????????????????*"))
+	if err != nil || len(files) == 0 {
+		w.t.Fatal("no records", err)
+	}
+	records := map[string][]byte{}
+	for _, f := range files {
+		if records[f], err = os.ReadFile(f); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return records
+}
+
+// TestDamagedRecord: a lost record can be forgotten or replaced, and does not
+// take the others along.
+func TestDamagedRecord(t *testing.T) {
+	w := newWorld(t)
+	w.define("alpha", `"alpha.test.example"`, bearer)
+	for _, name := range []string{"lost", "good"} {
+		w.login("alpha", name, "key")
+	}
+	w.damage("alpha", "lost")
+	b := w.open()
+	all, err := b.Connections(t.Context())
+	if !errors.Is(err, vault.ErrDamaged) || len(all) != 1 || all[0].Name != "good" {
+		t.Fatalf("got %v, %v", all, err)
+	}
+	if _, err := b.Connection(t.Context(), "alpha", "lost"); !errors.Is(err, vault.ErrDamaged) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := b.Logout(t.Context(), "alpha", "lost"); err != nil {
+		t.Fatalf("forget: %v", err)
+	}
+	w.login("alpha", "lost", "key")
+	w.damage("alpha", "lost")
+	if _, err := b.Login(t.Context(), broker.LoginRequest{Provider: "alpha", Name: "lost", UI: answers("new")}); err != nil {
+		t.Fatalf("replace: %v", err)
+	}
+	if c, err := b.Connection(t.Context(), "alpha", "lost"); err != nil || c.Credential.Field("api_key").Reveal() != "new" {
+		t.Fatalf("replaced: %v", err)
+	}
+	w.damage("alpha", "lost")
+	gone, err := b.Revoke(t.Context(), "alpha")
+	if !errors.Is(err, vault.ErrDamaged) || len(gone) != 1 || gone[0].Name != "good" {
+		t.Fatalf("revoke: %v, %v", gone, err)
+	}
+}

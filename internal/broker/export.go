@@ -43,7 +43,7 @@ func (b *Broker) Export(ctx context.Context, providerName, name string) ([]Varia
 		variables = append(variables, exportOne(def, c, taken)...)
 	}
 	for _, c := range connections {
-		if err := b.record(audit.Entry{Event: "export", Provider: c.Provider, Connection: c.Name}); err != nil {
+		if err := b.record(audit.Entry{Event: audit.Export, Provider: c.Provider, Connection: c.Name}); err != nil {
 			return nil, err
 		}
 	}
@@ -121,5 +121,5 @@ func freeName(name, connection string, taken map[string]bool) string {
 
 // ShowSecret writes to the audit log that a secret field is about to be shown.
 func (b *Broker) ShowSecret(c Connection, field string) error {
-	return b.record(audit.Entry{Event: "show_secret", Provider: c.Provider, Connection: c.Name, Detail: field})
+	return b.record(audit.Entry{Event: audit.ShowSecret, Provider: c.Provider, Connection: c.Name, Detail: field})
 }

@@ -45,6 +45,10 @@ func (b *Broker) Login(ctx context.Context, req LoginRequest) (LoginResult, erro
 	if err != nil {
 		return LoginResult{}, err
 	}
+	// A vault that does not open is found before anybody is asked for a key.
+	if _, err := b.opened(ctx); err != nil {
+		return LoginResult{}, err
+	}
 	if existing, ok, err := b.usable(ctx, def, req); err != nil || ok {
 		return LoginResult{existing, true}, err
 	}
@@ -68,7 +72,7 @@ func (b *Broker) usable(ctx context.Context, def *provider.Definition, req Login
 	}
 	c, err := b.named(ctx, req.Provider, req.Name)
 	var missing *NotConnected
-	if errors.As(err, &missing) {
+	if errors.As(err, &missing) || isDamage(err) {
 		return Connection{}, false, nil
 	}
 	if err != nil {
@@ -86,7 +90,7 @@ func (b *Broker) save(ctx context.Context, c Connection) error {
 	if err != nil {
 		return err
 	}
-	if err := b.record(audit.Entry{Event: "login", Provider: c.Provider, Connection: c.Name}); err != nil {
+	if err := b.record(audit.Entry{Event: audit.Login, Provider: c.Provider, Connection: c.Name}); err != nil {
 		return err
 	}
 	if err := b.put(ctx, connectionKey(c.Provider, c.Name), data); err != nil {

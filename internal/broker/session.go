@@ -117,8 +117,10 @@ func (b *Broker) stamp(ctx context.Context) (string, error) {
 // its hosts stay claimed, and every request to them is refused.
 func (s *Session) load(ctx context.Context, broken error) *snapshot {
 	snap := &snapshot{groups: map[string]*group{}}
-	all, err := s.broker.Connections(ctx)
-	broken = errors.Join(broken, err)
+	var all []Connection
+	if broken == nil { // else it is the same fault, and a keyring that hangs is asked once
+		all, broken = s.broker.Connections(ctx)
+	}
 	for _, c := range all {
 		if s.allows(c.Provider) {
 			broken = errors.Join(broken, s.add(snap, c))

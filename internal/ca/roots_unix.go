@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"io/fs"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,6 +44,26 @@ func findRoots(files, dirs []string) ([]byte, error) {
 		return nil, firstErr
 	}
 	return bundle, nil
+}
+
+// SystemBundle returns the system's bundle as it is, PEM and unchecked: the
+// first of the usual files that exists, and SystemRoots where there is none.
+// It is for a child, whose TLS libraries look into the directories themselves;
+// at every start of a run the scan would take longer than all the rest.
+func SystemBundle() ([]byte, error) {
+	for _, file := range certFiles() {
+		if data, err := readFile(file); err == nil {
+			return data, nil
+		}
+	}
+	return SystemRoots()
+}
+
+// IsSystem reports whether a path is one of the places that SystemRoots looks
+// in, so that a variable which names it adds nothing.
+func IsSystem(path string) bool {
+	path = filepath.Clean(path)
+	return slices.Contains(certFiles(), path) || slices.Contains(certDirs(), path)
 }
 
 // inBundle reports whether path, which a link in a directory of certificates

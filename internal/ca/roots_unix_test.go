@@ -85,6 +85,26 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
+// TestSystemBundle: what a child gets holds what authsome itself trusts.
+func TestSystemBundle(t *testing.T) {
+	bundle, err := SystemBundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := SystemRoots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(Bundle(nil, bundle)), len(roots); got == 0 || got > want {
+		t.Fatalf("bundle of %d bytes, roots of %d", got, want)
+	}
+	for path, want := range map[string]bool{certFiles()[0]: true, certDirs()[0] + "/": true, "/home/u/corporate.pem": false, "": false} {
+		if got := IsSystem(path); got != want {
+			t.Errorf("IsSystem(%q) = %v", path, got)
+		}
+	}
+}
+
 func BenchmarkSystemRoots(b *testing.B) {
 	for b.Loop() {
 		if _, err := SystemRoots(); err != nil {

@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -34,7 +36,6 @@ type System struct {
 // Process returns the System of this process, and makes the process safe to
 // hold secrets: nothing can read its memory, and GODEBUG can't weaken TLS.
 func Process() System {
-	// child.ReserveStdio()
 	s := System{os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr}
 	// The runtime reads GODEBUG at every use; a child still gets the user's.
 	_ = os.Unsetenv("GODEBUG")
@@ -50,13 +51,15 @@ type app struct {
 
 	json, quiet, noColor, verbose bool
 	logFile, profile              string
+
+	definitionsWarned []string // see warnDefinitions
 }
 
 // commands is every command there is, in the order help shows them.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault,
-		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newDemo, newVersion,
+		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newDemo, newVersion, newConnection,
 	}
 }
 
@@ -70,11 +73,17 @@ func Run(ctx context.Context, s System) int {
 	a.limits = limits
 	root := a.root()
 	root.SetArgs(s.Args)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	err = root.ExecuteContext(ctx)
+	if signals := endSignals(); len(signals) > 0 { // none would mean all of them
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, signals...)
+		defer stop()
+	}
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = a.stdout.err
+	}
+	if c.Name() == runName {
+		err = runError(err)
 	}
 	if err != nil {
 		// A bad flag may stand before --json; the answer is JSON all the same.
@@ -82,6 +91,12 @@ func Run(ctx context.Context, s System) int {
 		return a.fail(err)
 	}
 	return 0
+}
+
+// endSignals are the signals that end a command, less those that whoever
+// started it, nohup for example, has it ignore.
+func endSignals() []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
 }
 
 func (a *app) root() *cobra.Command {
@@ -105,19 +120,20 @@ them on requests by destination, so that the programs you run never hold them.`,
 	root.SetErr(a.sys.Stderr)
 	root.SetIn(a.sys.Stdin)
 	root.SetVersionTemplate("authsome version {{.Version}}\n")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, withoutValue(err)) })
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
 	flags.BoolVar(&a.quiet, "quiet", false, "no notices; data, warnings of consequence and errors still appear")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also NO_COLOR)")
 	flags.BoolVar(&a.verbose, "verbose", false, "debug log on stderr")
 	flags.StringVar(&a.logFile, "log-file", "", "append the debug log to this `FILE`")
-	flags.StringVar(&a.profile, "profile", "", "profile to use (also AUTHSOME_PROFILE, else \"default\")")
+	flags.StringVar(&a.profile, "profile", "", "use the profile called `NAME` (also AUTHSOME_PROFILE, else \"default\")")
 	for _, command := range commands() {
-		root.AddCommand(checkArgs(command(a)))
+		root.AddCommand(command(a))
 	}
 	root.AddCommand(newCompletion(root))
-	return root
+	root.SetHelpCommand(newHelp(root))
+	return checkArgs(root)
 }
 
 // checkArgs makes a wrong number of arguments a usage error.
@@ -134,6 +150,18 @@ func checkArgs(c *cobra.Command) *cobra.Command {
 		checkArgs(sub)
 	}
 	return c
+}
+
+// withoutValue takes the value out of the error for a flag that does not want
+// it: somebody may have tried --with-token=SECRET.
+func withoutValue(err error) error {
+	var invalid interface{ GetValue() string }
+	if !errors.As(err, &invalid) || invalid.GetValue() == "" {
+		return err
+	}
+	quoted := strconv.Quote(invalid.GetValue())
+	shown := strings.NewReplacer(quoted, "value", quoted[1:len(quoted)-1], "value", invalid.GetValue(), "value")
+	return errors.New(shown.Replace(err.Error()))
 }
 
 // asksJSON looks for --json where it is authsome's: in front of a child's

@@ -62,7 +62,7 @@ type demoReport struct {
 }
 
 func (a *app) demo(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp("", "authsome-demo-")
+	dir, err := os.MkdirTemp(a.tempDir(), "authsome-demo-")
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (a *app) doctor(ctx context.Context) error {
 		h, _ := a.home()
 		checks = append(checks, a.checkVault(ctx, h), a.checkConnections(ctx), checkAudit(h), checkProviders(h))
 	}
-	checks = append(checks, a.checkRoots(), a.checkProxy())
+	checks = append(checks, checkRoots(), a.checkProxy())
 	failed := 0
 	for _, c := range checks {
 		if !c.OK {
@@ -129,8 +129,19 @@ func checkAudit(h home) check {
 		return check{Name: "audit log", OK: true, Detail: "none yet"}
 	case err == nil && skipped > 0:
 		err = fmt.Errorf("%d damaged line(s) at its end", skipped)
+	case err == nil:
+		err = writable(h)
 	}
 	return result("audit log", h.auditLog(), err)
+}
+
+// writable opens the audit log, which is there, as a use of a credential would.
+func writable(h home) error {
+	log, err := audit.Open(h.auditLog())
+	if err != nil {
+		return err
+	}
+	return log.Close()
 }
 
 func checkProviders(h home) check {
@@ -141,8 +152,8 @@ func checkProviders(h home) check {
 	return result("providers", fmt.Sprintf("%d definitions", len(registry.All())), errors.Join(registry.Warnings()...))
 }
 
-func (a *app) checkRoots() check {
-	pem, err := a.systemRoots()
+func checkRoots() check {
+	pem, err := ca.SystemRoots()
 	if err == nil {
 		_, err = ca.Pool(pem)
 	}

@@ -86,23 +86,28 @@ func (a *app) fail(err error) int {
 	return f.exit
 }
 
+// printFailure prints to standard error, with --json to standard output where
+// that can be written to.
 func (a *app) printFailure(err error, f failure) {
-	message := prompt.Printable(err.Error())
-	if a.json {
-		type body struct {
-			Code    string `json:"code"`
-			Message string `json:"message"`
-			Hint    string `json:"hint,omitempty"`
-		}
-		e := json.NewEncoder(a.sys.Stdout)
-		e.SetIndent("", "  ")
-		_ = e.Encode(map[string]body{"error": {f.code, message, f.hint}})
+	message := printableLines(err.Error())
+	if a.json && a.encodeFailure(message, f) == nil {
 		return
 	}
 	fmt.Fprintf(a.sys.Stderr, "%s %s\n", a.colour(red, "authsome:", a.sys.Stderr), message)
 	if f.hint != "" {
 		fmt.Fprintf(a.sys.Stderr, "  %s\n", f.hint)
 	}
+}
+
+func (a *app) encodeFailure(message string, f failure) error {
+	type body struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint,omitempty"`
+	}
+	e := json.NewEncoder(a.sys.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(map[string]body{"error": {f.code, message, f.hint}})
 }
 
 // classify finds exit code, stable code and hint.
@@ -152,6 +157,7 @@ func failures() []knownFailure {
 		{as[*broker.NoDefault](), failure{exitNotConnected, "no_default", ""}},
 		{as[*broker.Denied](), failure{exitRefresh, "login_needed", ""}},
 		{is(broker.ErrName), failure{exitUsage, "usage", ""}},
+		{is(prompt.ErrNobody), failure{exitUsage, "no_terminal", ""}},
 		{is(login.ErrRejected), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(login.ErrFlow), failure{exitLogin, "flow_unavailable", ""}},
 		{is(prompt.ErrInput), failure{exitLogin, "authentication_failed", "nothing was stored"}},

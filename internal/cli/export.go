@@ -13,7 +13,7 @@ import (
 
 // exportFormats is every format, with what writes one variable in it.
 var exportFormats = map[string]func(name, value string) (string, error){
-	"env":    func(name, value string) (string, error) { return name + "=" + value, nil },
+	"env":    envLine,
 	"shell":  func(name, value string) (string, error) { return "export " + name + "=" + shellQuote(value), nil },
 	"dotenv": func(name, value string) (string, error) { q, err := dotenvQuote(value); return name + "=" + q, err },
 	"json":   nil, // one object, not a line a variable
@@ -95,6 +95,14 @@ func (a *app) noteExport(variables []broker.Variable) {
 		return
 	}
 	a.notice("Secrets are leaving the vault. `authsome run -- CMD` works without handing them over.")
+}
+
+// envLine is for readers that take a line as it is.
+func envLine(name, value string) (string, error) {
+	if strings.ContainsAny(value, "\r\n") {
+		return "", errors.New("the value has more than one line; use --format json or shell")
+	}
+	return name + "=" + value, nil
 }
 
 // shellQuote quotes for any POSIX shell (XCU section 2.2.2): nothing is

@@ -25,6 +25,29 @@ func exitCodes(codes ...int) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// newHelp shows a command's help. Cobra's own would take a command that does
+// not exist for a success.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Long:    "Show the help of a command.\n" + exitCodes(0, 2),
+		Example: "  authsome help run",
+		RunE: func(c *cobra.Command, args []string) error {
+			topic, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = fmt.Errorf("unknown command %q", strings.Join(args, " "))
+			}
+			if err != nil {
+				return usage(c, err)
+			}
+			topic.InitDefaultHelpFlag()
+			topic.InitDefaultVersionFlag()
+			return topic.Help()
+		},
+	}
+}
+
 // newCompletion prints completion scripts.
 func newCompletion(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
@@ -34,12 +57,7 @@ func newCompletion(root *cobra.Command) *cobra.Command {
 		Example:               "  source <(authsome completion bash)\n  authsome completion fish > ~/.config/fish/completions/authsome.fish",
 		DisableFlagsInUseLine: true,
 		ValidArgs:             []string{"bash", "zsh", "fish", "powershell"},
-		Args: func(c *cobra.Command, args []string) error {
-			if err := cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)(c, args); err != nil {
-				return usage(c, err)
-			}
-			return nil
-		},
+		Args:                  cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch out := c.OutOrStdout(); args[0] {
 			case "bash":

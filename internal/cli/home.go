@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"authsome/internal/audit"
@@ -142,10 +143,18 @@ func (a *app) createVault(ctx context.Context, h home) (*vault.Vault, error) {
 
 func (a *app) registry(h home) (*provider.Registry, error) {
 	registry, warnings, err := provider.Load(h.providers())
-	for _, w := range warnings {
-		a.warn("%v", w)
-	}
+	a.warnDefinitions(warnings)
 	return registry, err
+}
+
+// warnDefinitions names what is wrong with custom definitions, each thing once.
+func (a *app) warnDefinitions(warnings []error) {
+	for _, w := range warnings {
+		if text := w.Error(); !slices.Contains(a.definitionsWarned, text) {
+			a.definitionsWarned = append(a.definitionsWarned, text)
+			a.warn("%s", text)
+		}
+	}
 }
 
 // warnForeignHome tells when AUTHSOME_HOME lies in the working folder: a

@@ -57,6 +57,7 @@ func (a *app) list(c *cobra.Command, onlyConnected bool) error {
 		return err
 	}
 	defer b.Close()
+	a.warnDefinitions(registry.Warnings())
 	connections, damage := b.Connections(c.Context())
 	if damage != nil && len(connections) == 0 {
 		return damage

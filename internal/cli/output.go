@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,7 +41,17 @@ func (a *app) notice(format string, args ...any) {
 
 // warn tells on stderr what has consequences.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintf(a.sys.Stderr, "%s %s\n", a.colour(yellow, "authsome:", a.sys.Stderr), prompt.Printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(a.sys.Stderr, "%s %s\n", a.colour(yellow, "authsome:", a.sys.Stderr), printableLines(fmt.Sprintf(format, args...)))
+}
+
+// printableLines is prompt.Printable for a text of several lines. All but the
+// first are indented, so that none passes for a message of its own.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = prompt.Printable(strings.TrimLeft(line, " "))
+	}
+	return strings.Join(lines, "\n  ")
 }
 
 // Colours, as SGR parameters (ECMA-48 section 8.3.117).
@@ -103,21 +114,16 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-// openLog starts the debug log where --verbose and --log-file want it. A log
-// file is only ever appended to, never through a link.
+// openLog starts the debug log where --verbose and --log-file want it.
 func (a *app) openLog() error {
 	var w io.Writer
 	if a.verbose {
 		w = a.sys.Stderr
 	}
 	if a.logFile != "" {
-		f, err := os.OpenFile(a.logFile, appendFlags, 0o600)
+		f, err := openLogFile(a.logFile)
 		if err != nil {
 			return fmt.Errorf("--log-file: %w", err)
-		}
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-			_ = f.Close()
-			return fmt.Errorf("--log-file: %s is not a regular file", a.logFile)
 		}
 		w = f // closed by the end of the process
 		if a.verbose {
@@ -126,6 +132,42 @@ func (a *app) openLog() error {
 	}
 	if w != nil {
 		a.log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return nil
+}
+
+// logStart is what every line of a debug log starts with.
+const logStart = slog.TimeKey + "="
+
+// openLogFile opens a debug log for appending, never through a link. A file
+// that holds something else (a key, a vault's record) is refused: one line
+// more would destroy it.
+func openLogFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, appendFlags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLogFile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func checkLogFile(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", f.Name())
+	}
+	start := make([]byte, len(logStart))
+	n, err := f.ReadAt(start, 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if n > 0 && string(start) != logStart {
+		return fmt.Errorf("%s exists and is not a debug log", f.Name())
 	}
 	return nil
 }

@@ -1,12 +1,13 @@
 package cli
 
 import (
-	"bufio"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -42,10 +43,7 @@ func (a *app) register(c *cobra.Command, path string, force, yes bool) error {
 		return err
 	}
 	def, unknown, err := provider.Parse(data)
-	if err == nil && len(unknown) > 0 {
-		err = &provider.Invalid{Problems: unknown}
-	}
-	if err != nil {
+	if err := mistakes(unknown, err); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	b, registry, err := a.broker()
@@ -56,7 +54,7 @@ func (a *app) register(c *cobra.Command, path string, force, yes bool) error {
 	if old, err := registry.Get(def.Name); err == nil && !force {
 		return &hinted{fmt.Errorf("provider %s exists already (%s)", def.Name, old.Source), fmt.Sprintf("authsome register %s --force", path)}
 	}
-	if err := a.confirm(def, yes); err != nil {
+	if err := a.confirm(c.Context(), def, yes); err != nil {
 		return err
 	}
 	if _, err := b.Register(data, force); err != nil {
@@ -64,6 +62,20 @@ func (a *app) register(c *cobra.Command, path string, force, yes bool) error {
 	}
 	return a.print(map[string]string{"status": "registered", "provider": def.Name},
 		func(w io.Writer) { fmt.Fprintf(w, "Registered %s. Next: authsome login %s\n", def.Name, def.Name) })
+}
+
+// mistakes adds unknown fields, which are mistakes here, to what else is wrong
+// with a definition.
+func mistakes(unknown []provider.Problem, err error) error {
+	invalid := &provider.Invalid{}
+	if len(unknown) == 0 || err != nil && !errors.As(err, &invalid) {
+		return err
+	}
+	invalid.Problems = append(invalid.Problems, unknown...)
+	slices.SortStableFunc(invalid.Problems, func(x, y provider.Problem) int {
+		return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column))
+	})
+	return invalid
 }
 
 // readFile reads a regular file, whatever else path may be.
@@ -82,7 +94,7 @@ func readFile(path string) ([]byte, error) {
 }
 
 // confirm shows where credentials would go and asks.
-func (a *app) confirm(def *provider.Definition, yes bool) error {
+func (a *app) confirm(ctx context.Context, def *provider.Definition, yes bool) error {
 	if yes {
 		return nil
 	}
@@ -102,10 +114,9 @@ func (a *app) confirm(def *provider.Definition, yes bool) error {
 			}
 		}
 	}
-	fmt.Fprint(w, "Register it? [y/N] ")
-	answer, err := bufio.NewReader(io.LimitReader(a.sys.Stdin, 1<<10)).ReadString('\n')
-	if err != nil || !strings.EqualFold(strings.TrimSpace(answer), "y") && !strings.EqualFold(strings.TrimSpace(answer), "yes") {
-		return login.ErrCancelled
+	yes, err := prompt.Terminal{In: a.sys.Stdin, Out: w}.Confirm(ctx, "Register it?")
+	if err == nil && !yes {
+		err = login.ErrCancelled
 	}
-	return nil
+	return err
 }

@@ -13,8 +13,8 @@ func newRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke PROVIDER",
 		Short: "Forget all connections of a provider",
-		Long: `Forget all connections of a provider, and its OAuth client. A key that was made
-on the provider's site stays valid there until it is deleted there.
+		Long: `Forget all connections of a provider. A key that was made on the provider's site
+stays valid there until it is deleted there.
 ` + exitCodes(0, 2, 3, 7),
 		Example:           "  authsome revoke github",
 		Args:              cobra.ExactArgs(1),

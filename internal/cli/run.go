@@ -13,6 +13,8 @@ import (
 	"authsome/internal/child"
 )
 
+const runName = "run"
+
 type runOptions struct {
 	connections []string
 	only        []string
@@ -26,13 +28,14 @@ type runOptions struct {
 func newRun(a *app) *cobra.Command {
 	var o runOptions
 	c := &cobra.Command{
-		Use:   "run [flags] [--] COMMAND [ARGS...]",
+		Use:   runName + " [flags] [--] COMMAND [ARGS...]",
 		Short: "Run a command whose API calls get your credentials",
 		Long: `Run a command behind a proxy that puts your credentials on its requests, by
 destination host. The command sees placeholders only. Flags after the command
 are the command's own.
 
 Exit codes: the command's own; 128+N when signal N ended it.
+  2    wrong usage
   125  authsome failed before the command started
   126  the command can't be executed
   127  the command was not found`,
@@ -45,7 +48,7 @@ Exit codes: the command's own; 128+N when signal N ended it.
 			if err := o.check(args); err != nil {
 				return usage(c, err)
 			}
-			return runError(a.run(c.Context(), o, args))
+			return a.run(c.Context(), o, args)
 		},
 	}
 	f := c.Flags()
@@ -97,10 +100,12 @@ func (o runOptions) selection() broker.Selection {
 	return s
 }
 
-// runError gives errors of authsome's own the exit code 125.
+// runError gives errors of authsome's own the exit code 125, but for wrong
+// usage, which is 2 as everywhere.
 func runError(err error) error {
 	var own *exitError
-	if err == nil || errors.As(err, &own) {
+	var wrong *usageError
+	if err == nil || errors.As(err, &own) || errors.As(err, &wrong) {
 		return err
 	}
 	return &exitError{child.ExitFailed, err}

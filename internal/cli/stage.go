@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -29,6 +30,7 @@ type stage struct {
 	app     *app
 	session *broker.Session
 	options runOptions
+	nested  bool // in a run, whose proxy is our way out
 
 	dir   *child.RunDir
 	proxy *proxy.Proxy
@@ -46,7 +48,7 @@ func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptio
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{app: a, session: session, options: o, warned: map[string]bool{}, stop: func() {}}
+	s := &stage{app: a, session: session, options: o, nested: a.nested(), warned: map[string]bool{}, stop: func() {}}
 	if s.dir, err = child.NewRunDir(a.getenv("XDG_RUNTIME_DIR"), a.tempDir()); err != nil {
 		return nil, err
 	}
@@ -78,15 +80,15 @@ func (s *stage) start(ctx context.Context, authority *ca.Authority) error {
 }
 
 func (s *stage) writeCertificates(authority *ca.Authority) (caPath, bundlePath string, err error) {
-	system, err := s.app.systemRoots()
+	system, err := ca.SystemBundle()
 	if err != nil {
 		return "", "", err
 	}
-	own := s.app.userBundles()
-	if caPath, err = s.dir.Write("ca.pem", ca.Bundle(nil, own, authority.PEM())); err != nil {
+	extra := ca.Bundle(authority.PEM(), s.app.userBundles())
+	if caPath, err = s.dir.Write("ca.pem", extra); err != nil {
 		return "", "", err
 	}
-	bundlePath, err = s.dir.Write("bundle.pem", ca.Bundle(system, own, authority.PEM()))
+	bundlePath, err = s.dir.Write("bundle.pem", slices.Concat(system, []byte("\n"), extra))
 	return caPath, bundlePath, err
 }
 
@@ -131,15 +133,21 @@ func (s *stage) close() {
 }
 
 // authorize is the broker's word in the proxy's terms.
-func (s *stage) authorize(_ context.Context, r *http.Request) (proxy.Grant, error) {
+func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, error) {
+	settled := r.Header.Get(broker.ConnectionHeader) == broker.NoConnection
 	use, err := s.session.Authorize(r)
 	if err != nil {
 		return proxy.Grant{}, refusal(err)
+	}
+	if (settled || use.Pool != "") && s.nested {
+		r.Header.Set(broker.ConnectionHeader, broker.NoConnection)
 	}
 	if len(use.Ambiguous) > 0 {
 		s.warnOnce("ambiguous "+r.URL.Host, "%s is claimed by %s: requests go there without a credential. Choose one with --only, --connection PROVIDER=NAME, or the placeholder %s:PROVIDER/NAME",
 			r.URL.Host, strings.Join(use.Ambiguous, " and "), inject.Placeholder)
 	}
+	s.app.log.LogAttrs(ctx, slog.LevelDebug, "authorized", slog.String("host", r.URL.Host), slog.String("method", r.Method),
+		slog.String("provider", use.Provider), slog.String("connection", use.Connection))
 	return proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Done: use.Done}, nil
 }
 
@@ -221,8 +229,13 @@ func (a *app) parentProxy() func(host string, port uint16, scheme string) (*url.
 	}
 }
 
-// systemRoots is the PEM of the system's root certificates.
-func (a *app) systemRoots() ([]byte, error) { return ca.SystemRoots() }
+// nested reports whether our own way out is the proxy of a run around this
+// one, which is to leave alone what we put on a request.
+func (a *app) nested() bool {
+	u, err := a.parentProxy()("authsome.invalid", 443, "https")
+	return err == nil && u != nil && net.ParseIP(u.Hostname()).IsLoopback() &&
+		a.getenv("AUTHSOME_PROXY_MODE") == "true" && a.getenv(caVariable) != ""
+}
 
 // userBundles is the PEM of the certificates that the user's own variables
 // name: a corporate root has to go on working.
@@ -237,7 +250,7 @@ func (a *app) userBundles() []byte {
 		}
 	}
 	paths = append(paths, filepath.SplitList(a.getenv("SSL_CERT_DIR"))...)
-	pem, err := ca.ReadRoots(paths...)
+	pem, err := ca.ReadRoots(slices.DeleteFunc(paths, ca.IsSystem)...)
 	if err != nil {
 		a.log.Debug("certificates of the environment", "error", err)
 	}
@@ -247,7 +260,7 @@ func (a *app) userBundles() []byte {
 // upstreamRoots is what upstream servers are verified against: the system's
 // roots plus the user's SSL_CERT_FILE and SSL_CERT_DIR.
 func (a *app) upstreamRoots() (*x509.CertPool, error) {
-	system, err := a.systemRoots()
+	system, err := ca.SystemRoots()
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +268,7 @@ func (a *app) upstreamRoots() (*x509.CertPool, error) {
 	if file := a.getenv("SSL_CERT_FILE"); file != "" {
 		paths = append(paths, file)
 	}
-	own, err := ca.ReadRoots(paths...)
+	own, err := ca.ReadRoots(slices.DeleteFunc(paths, ca.IsSystem)...)
 	if err != nil {
 		a.warn("SSL_CERT_FILE or SSL_CERT_DIR: %v", err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // appendFlags open a log file: never through a link, never waiting on a pipe.
-const appendFlags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
+const appendFlags = os.O_RDWR | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 // ownedByUs reports whether a file is the user's.
 func ownedByUs(info fs.FileInfo) bool {

@@ -6,7 +6,7 @@ import (
 )
 
 // appendFlags open a log file.
-const appendFlags = os.O_WRONLY | os.O_APPEND | os.O_CREATE
+const appendFlags = os.O_RDWR | os.O_APPEND | os.O_CREATE
 
 // ownedByUs is always true: a folder below the user's own inherits its access
 // list, which has no owner or mode to look at.

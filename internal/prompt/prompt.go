@@ -36,21 +36,30 @@ type Stdin struct {
 // Secret reads the stream to its end. One trailing line ending is dropped; a
 // second line makes the value unusable, and so does more than MaxInput.
 func (s Stdin) Secret(ctx context.Context, _ login.Question) (secret.Text, error) {
+	data, err := answer(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(s.In, MaxInput+1)) })
+	if errors.Is(err, login.ErrCancelled) {
+		return secret.Text{}, err
+	}
+	return stdinText(data, err)
+}
+
+// answer waits for read, or for the end of ctx: login.ErrCancelled.
+func answer(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte
 		err  error
 	}
 	done := make(chan result, 1)
 	go func() {
-		// Ends with the stream; on a cancelled context the process ends first.
-		data, err := io.ReadAll(io.LimitReader(s.In, MaxInput+1))
+		// Ends with the input; on a cancelled context the process ends first.
+		data, err := read()
 		done <- result{data, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return secret.Text{}, login.ErrCancelled
+		return nil, login.ErrCancelled
 	case r := <-done:
-		return stdinText(r.data, r.err)
+		return r.data, r.err
 	}
 }
 

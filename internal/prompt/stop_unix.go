@@ -26,7 +26,7 @@ func handleStop(fd int, normal *term.State, again func()) func() {
 			case <-stops:
 				hidden, err := term.GetState(fd)
 				_ = term.Restore(fd, normal)
-				_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+				stopSelf(quit)
 				if err == nil {
 					_ = term.Restore(fd, hidden)
 				}
@@ -38,5 +38,18 @@ func handleStop(fd int, normal *term.State, again func()) func() {
 		signal.Stop(stops)
 		close(quit)
 		<-done
+	}
+}
+
+// stopSelf stops the process and returns when it goes on. The signal may come
+// to another thread a little later, so kill(2) returning says nothing.
+func stopSelf(quit <-chan struct{}) {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, unix.SIGCONT)
+	defer signal.Stop(continued)
+	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	select {
+	case <-continued:
+	case <-quit:
 	}
 }

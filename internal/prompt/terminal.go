@@ -1,11 +1,13 @@
 package prompt
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -31,30 +33,40 @@ func (t Terminal) Secret(ctx context.Context, q login.Question) (secret.Text, er
 	t.explain(q)
 	defer handleStop(fd, before, func() { t.ask(q) })()
 	t.ask(q)
-	type result struct {
-		line []byte
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		// Ends with the line; on a cancelled context the process ends first.
-		line, err := term.ReadPassword(fd)
-		done <- result{line, err}
-	}()
-	select {
-	case <-ctx.Done():
+	line, err := answer(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if errors.Is(err, login.ErrCancelled) {
 		_ = term.Restore(fd, before)
-		fmt.Fprintln(t.Out)
-		return secret.Text{}, login.ErrCancelled
-	case r := <-done:
-		fmt.Fprintln(t.Out)
-		return terminalText(r.line, r.err)
 	}
+	fmt.Fprintln(t.Out)
+	return terminalText(line, err)
 }
+
+// Confirm prints the question and reports whether the answer is yes. An
+// interrupt returns login.ErrCancelled.
+func (t Terminal) Confirm(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(t.Out, "%s [y/N] ", Printable(question))
+	line, err := answer(ctx, func() ([]byte, error) {
+		return bufio.NewReader(io.LimitReader(t.In, maxAnswer)).ReadBytes('\n')
+	})
+	if err != nil {
+		fmt.Fprintln(t.Out)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	word := strings.ToLower(strings.TrimSpace(string(line)))
+	return err == nil && (word == "y" || word == "yes"), nil
+}
+
+// maxAnswer is how many bytes a yes or a no may take.
+const maxAnswer = 1 << 10
 
 func terminalText(line []byte, err error) (secret.Text, error) {
 	if errors.Is(err, io.EOF) || err == nil && len(line) == 0 {
 		return secret.Text{}, login.ErrCancelled
+	}
+	if errors.Is(err, login.ErrCancelled) {
+		return secret.Text{}, err
 	}
 	if err != nil {
 		return secret.Text{}, fmt.Errorf("terminal: %w", err)

@@ -69,8 +69,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.ended != nil {
 		return 0, b.ended
 	}
-	if b.proceed != nil && !b.continued.Load() && !b.await() {
-		return 0, b.end(errBodyClosed)
+	if b.proceed != nil && !b.continued.Load() {
+		if err := b.await(); err != nil {
+			return 0, b.end(err)
+		}
 	}
 	if err := b.h.conn.SetReadDeadline(time.Now().Add(bodyStall)); err != nil {
 		return 0, b.end(err)
@@ -86,23 +88,24 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 // await holds the body back until the upstream wants it, or says nothing for a
-// while. It reports false when the request was answered without it: then the
-// client must not be told to send it.
-func (b *requestBody) await() bool {
+// while. A request that is answered without it never gets it: then the client
+// must not be told to send it.
+func (b *requestBody) await() error {
 	timer := time.NewTimer(continueAfter)
 	defer timer.Stop()
 	select {
 	case <-b.proceed:
 	case <-timer.C:
 	case <-b.over:
-		return false
+		return errBodyClosed
 	}
-	if !b.w.sendContinue() {
-		<-b.over
-		return false
+	told, err := b.w.sendContinue()
+	if !told && err == nil {
+		<-b.over // an error now would cost the upstream's answer
+		return errBodyClosed
 	}
-	b.continued.Store(true)
-	return true
+	b.continued.Store(told)
+	return err
 }
 
 // end notes that there is no more, and hands over the announced trailer

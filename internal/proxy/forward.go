@@ -90,10 +90,11 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
 	out := x.outgoing(r)
 	if x.authorize && s.Authorize != nil {
 		grant, err := s.authorize(out, x)
+		if err != nil && r.Context().Err() != nil {
+			panic(http.ErrAbortHandler) // nobody is there to be told
+		}
 		if err != nil {
-			if r.Context().Err() == nil {
-				refuse(w, asRefusal(err, http.StatusBadGateway, "not_authorized"))
-			}
+			refuse(w, asRefusal(err, http.StatusBadGateway, "not_authorized"))
 			return
 		}
 		x.grant = grant
@@ -101,19 +102,20 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
 	x.scan = s.matchers.redactor(x.grant)
 	x.prepare(out)
 	resp, err := s.roundTrip(w, out, x)
-	if x.grant.Done != nil {
-		status := 0
-		if err == nil {
-			status = resp.StatusCode
-		}
-		x.grant.Done(status, err)
-	}
 	if err != nil {
+		x.grant.done(0, err)
 		s.failed(w, r, x, err)
 		return
 	}
+	x.grant.done(resp.StatusCode, nil)
 	defer resp.Body.Close()
 	s.relay(w, r, resp, x)
+}
+
+func (g Grant) done(status int, err error) {
+	if g.Done != nil {
+		g.Done(status, err)
+	}
 }
 
 // outgoing makes the request that leaves from the one that came: same method,
@@ -183,13 +185,18 @@ func (s *server) authorize(out *http.Request, x *exchange) (Grant, error) {
 	}
 	out.URL.Scheme, out.URL.Host, out.URL.User = x.scheme, x.to.field(x.scheme), nil
 	out.Host = out.URL.Host
+	if badText(out.URL.RawQuery) {
+		err := errors.New("authorized query holds a character that is not allowed")
+		grant.done(0, err)
+		return Grant{}, err
+	}
 	return grant, nil
 }
 
 // prepare makes out ready for the transport, after which nothing may change.
 func (x *exchange) prepare(out *http.Request) {
 	path := out.URL.EscapedPath()
-	if out.URL.RawPath == x.target.path {
+	if before := x.target.url(x.to, x.scheme); out.URL.RawPath == before.RawPath && out.URL.Path == before.Path {
 		path = x.target.path // net/url would escape what the client did not
 	}
 	out.URL.Opaque = path
@@ -217,6 +224,10 @@ func (x *exchange) prepare(out *http.Request) {
 // roundTrip sends out and returns the final response's head. Interim
 // responses are passed on as they come.
 func (s *server) roundTrip(w http.ResponseWriter, out *http.Request, x *exchange) (*http.Response, error) {
+	// What net/http does for a parent proxy it does not do for an opaque URL (RFC 9112 section 3.2.2).
+	if parent, _ := s.parent(x.to, x.scheme); x.scheme == "http" && parent != nil && strings.HasPrefix(parent.Scheme, "http") {
+		out.URL.Opaque = "//" + out.URL.Host + out.URL.Opaque
+	}
 	interim := &interim{w: w, x: x}
 	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: interim.relay})
 	pool := s.upstreams.transport(out, x)

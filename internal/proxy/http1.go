@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -133,13 +132,16 @@ func (h *http1) exchange(r *http.Request) (more bool) {
 	w.stop = watch.stop
 	complete := h.run(w, r.WithContext(ctx))
 	watch.stop()
-	switch {
-	case w.taken:
-		return false
-	case !complete:
+	if !complete {
 		h.client.abort()
+	}
+	// Whatever happened, nobody may read or write here any more when the
+	// buffers are given back.
+	read := w.body.finish()
+	switch {
+	case w.taken || !complete:
 		return false
-	case w.body.finish() && !w.close && !h.srv.closing.Load():
+	case read && !w.close && !h.srv.closing.Load():
 		return true
 	}
 	h.linger()
@@ -198,7 +200,7 @@ func (h *http1) linger() {
 	if h.srv.closing.Load() || closeWrite(h.conn) != nil {
 		return
 	}
-	if _, overTLS := h.conn.(*tls.Conn); overTLS {
+	if h.conn != h.client.Conn { // TLS ended; its connection has not
 		_ = closeWrite(h.client.Conn)
 	}
 	if h.client.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {

@@ -19,7 +19,7 @@ const (
 	inflatedBody = 4 << 20
 	// After bombFree bytes of a packed body that is unpacked on the way, each
 	// byte that came must account for no more than bombRatio.
-	bombFree  = 16 << 20
+	bombFree  = 8 << 20
 	bombRatio = 200
 )
 

@@ -86,7 +86,28 @@ func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Respon
 		s.relayWebSocket(w, resp, x)
 		return
 	}
-	header := w.Header()
+	x.relayFields(w.Header(), resp)
+	body, err := x.relayBody(w.Header(), r, resp)
+	if err != nil {
+		s.failed(w, r, x, err)
+		return
+	}
+	s.reportUnscanned(r, x)
+	w.WriteHeader(resp.StatusCode)
+	if err := copyBody(w, body, resp.ContentLength < 0 || resp.ContentLength > withHead); err != nil {
+		s.debug("response", "host", x.to.host, "err", err)
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range resp.Trailer {
+		if mayTrail(name) {
+			w.Header()[http.TrailerPrefix+name] = values
+		}
+	}
+	x.scan.header(w.Header())
+}
+
+// relayFields fills in header with what of the response's is for the client.
+func (x *exchange) relayFields(header http.Header, resp *http.Response) {
 	clear(header)
 	for name, values := range resp.Header {
 		header[name] = values
@@ -96,36 +117,24 @@ func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Respon
 		delete(header, "Alt-Svc") // it would lead the client around the proxy
 	}
 	x.scan.header(header)
-	bodiless := r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified
-	var body io.Reader = resp.Body
-	if !bodiless {
-		delete(header, "Content-Length")
-		if resp.ContentLength >= 0 {
-			header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
-		}
-		var err error
-		if body, err = x.scan.body(resp, header); err != nil {
-			s.failed(w, r, x, err)
-			return
-		}
-		s.reportUnscanned(r, x)
-	}
 	for name := range resp.Trailer {
 		if mayTrail(name) {
 			header.Add("Trailer", name)
 		}
 	}
-	w.WriteHeader(resp.StatusCode)
-	if err := copyBody(w, body, header["Content-Length"] == nil); err != nil {
-		s.debug("response", "host", x.to.host, "err", err)
-		panic(http.ErrAbortHandler)
+}
+
+// relayBody returns the body as the client gets it, and sees to it that
+// header says how long that is.
+func (x *exchange) relayBody(header http.Header, r *http.Request, resp *http.Response) (io.Reader, error) {
+	if r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified {
+		return resp.Body, nil // there is none; its length is what it would be
 	}
-	for name, values := range resp.Trailer {
-		if mayTrail(name) {
-			header[http.TrailerPrefix+name] = values
-		}
+	delete(header, "Content-Length")
+	if resp.ContentLength >= 0 {
+		header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}
-	x.scan.header(header)
+	return x.scan.body(resp, header)
 }
 
 func (s *server) reportUnscanned(r *http.Request, x *exchange) {
@@ -139,11 +148,14 @@ func (s *server) reportUnscanned(r *http.Request, x *exchange) {
 
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// copyBody passes each piece on as soon as it is there. A body of unknown
-// length may be an event stream: its head does not wait for the first piece.
-func copyBody(w http.ResponseWriter, body io.Reader, unknown bool) error {
+// withHead is the length of a body that is worth one write with its head.
+const withHead = 8 << 10
+
+// copyBody passes each piece on as soon as it is there. The head does not wait
+// for the first piece when headFirst is set: that may be an event stream's.
+func copyBody(w http.ResponseWriter, body io.Reader, headFirst bool) error {
 	flusher := w.(interface{ FlushError() error })
-	if unknown {
+	if headFirst {
 		if err := flusher.FlushError(); err != nil {
 			return err
 		}

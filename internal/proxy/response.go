@@ -60,16 +60,17 @@ func (w *response) writeInterim(status int) {
 	_ = w.h.bw.Flush()
 }
 
-// sendContinue tells the client to send its body. It reports false when the
-// client was answered already.
-func (w *response) sendContinue() bool {
+// sendContinue tells the client to send its body, unless it was answered
+// already.
+func (w *response) sendContinue() (told bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.status != 0 {
-		return false
+		return false, nil
 	}
 	_, _ = w.h.bw.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
-	return w.h.bw.Flush() == nil
+	err = w.h.bw.Flush()
+	return err == nil, err
 }
 
 // frame decides how the body's end is told (RFC 9112 section 6.3).

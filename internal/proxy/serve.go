@@ -44,7 +44,10 @@ func (p *Proxy) bind(l net.Listener) error {
 	if p.addr.Swap(a) != nil {
 		return nil
 	}
-	if p.identity.CompareAndSwap(nil, identify(l)) && p.NeedsPassword() && p.Password == "" {
+	if p.Peer == nil && p.identity.Load() == nil {
+		p.identity.Store(identify(l))
+	}
+	if p.NeedsPassword() && p.Password == "" {
 		p.Password = newPassword()
 	}
 	return nil

@@ -33,7 +33,7 @@ func Build(t testing.TB) string {
 func Binary() (string, error) { return build() }
 
 var build = sync.OnceValues(func() (string, error) {
-	id, err := run("list", "-export", "-f", "{{.BuildID}}", command)
+	id, err := run("list", "-export", "-deps", "-f", "{{.BuildID}}", command)
 	if err != nil {
 		return "", err
 	}

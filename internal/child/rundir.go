@@ -109,18 +109,30 @@ func removeStale(base string) {
 // Path returns the folder's absolute path.
 func (d *RunDir) Path() string { return d.path }
 
-// Write creates a file with mode 0600 and returns its absolute path. A file
-// that exists, or a link, is an error.
+// Write makes a file with mode 0600, in place of one that is there, and
+// returns its absolute path. A reader finds the old content or the new, and
+// what stands at name, a link say, is replaced and never followed.
 func (d *RunDir) Write(name string, data []byte) (path string, err error) {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if name != filepath.Base(name) || !filepath.IsLocal(name) || name == "." {
+		return "", fmt.Errorf("folder of the run: %q is not a file's name", name)
+	}
+	temp := "." + name + ".new"
+	if err := d.write(temp, data); err != nil {
 		return "", fmt.Errorf("folder of the run: %w", err)
 	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := d.root.Rename(temp, name); err != nil {
 		return "", fmt.Errorf("folder of the run: %w", err)
 	}
 	return filepath.Join(d.path, name), nil
+}
+
+func (d *RunDir) write(name string, data []byte) error {
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // Remove removes the folder with all that is in it.

@@ -42,7 +42,9 @@ func TestRunDir(t *testing.T) {
 	}
 }
 
-func TestRunDirWriteRefuses(t *testing.T) {
+// TestRunDirWrite: what is there is replaced, a link is not followed, and no
+// name leads out of the folder.
+func TestRunDirWrite(t *testing.T) {
 	d, err := NewRunDir("", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -54,10 +56,19 @@ func TestRunDirWriteRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := d.Write("taken", nil); err != nil {
+	if _, err := d.Write("taken", []byte("old")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"link", "dangling", "taken", "../out", "/abs", "", "none/x"} {
+	for _, name := range []string{"link", "dangling", "taken"} {
+		path, err := d.Write(name, []byte("x"))
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 || info.Size() != 1 {
+			t.Errorf("%q is %v, %v", name, info, err)
+		}
+	}
+	for _, name := range []string{"../out", "/abs", "", ".", "..", "none/x"} {
 		if _, err := d.Write(name, []byte("x")); err == nil {
 			t.Errorf("%q was written", name)
 		}

@@ -44,15 +44,12 @@ type stage struct {
 
 // openStage sets everything up and starts the proxy.
 func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptions) (*stage, error) {
-	authority, err := ca.New(session.Hosts())
-	if err != nil {
-		return nil, err
-	}
 	s := &stage{app: a, session: session, options: o, nested: a.nested(), warned: map[string]bool{}, stop: func() {}}
+	var err error
 	if s.dir, err = child.NewRunDir(a.getenv("XDG_RUNTIME_DIR"), a.tempDir()); err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx, authority); err != nil {
+	if err := s.start(ctx); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -61,13 +58,13 @@ func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptio
 
 // start writes the run's files, starts the proxy and works out the child's
 // environment.
-func (s *stage) start(ctx context.Context, authority *ca.Authority) error {
-	caPath, bundlePath, err := s.writeCertificates(authority)
+func (s *stage) start(ctx context.Context) error {
+	trust, caPath, bundlePath, err := newTrust(s.dir, s.app.userBundles(), s.session.Hosts(), s.session.Routed)
 	if err != nil {
 		return err
 	}
 	s.proxy = &proxy.Proxy{
-		Claims: s.session.Claims, Authorize: s.authorize, Admit: s.admit, Leaf: authority.Leaf,
+		Claims: s.session.Claims, Authorize: s.authorize, Admit: s.admit, Leaf: trust.leaf,
 		Roots: s.app.upstreamRoots, Parent: s.app.parentProxy(), Report: s.report, Log: s.app.log,
 	}
 	listener, err := s.proxy.Listen(ctx, s.options.listen)
@@ -77,19 +74,6 @@ func (s *stage) start(ctx context.Context, authority *ca.Authority) error {
 	s.serve(ctx, listener)
 	s.environment(caPath, bundlePath)
 	return nil
-}
-
-func (s *stage) writeCertificates(authority *ca.Authority) (caPath, bundlePath string, err error) {
-	system, err := ca.SystemBundle()
-	if err != nil {
-		return "", "", err
-	}
-	extra := ca.Bundle(authority.PEM(), s.app.userBundles())
-	if caPath, err = s.dir.Write("ca.pem", extra); err != nil {
-		return "", "", err
-	}
-	bundlePath, err = s.dir.Write("bundle.pem", slices.Concat(system, []byte("\n"), extra))
-	return caPath, bundlePath, err
 }
 
 // serve runs the proxy until stop is called, which waits for it.

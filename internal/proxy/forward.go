@@ -237,7 +237,7 @@ func (s *server) roundTrip(w http.ResponseWriter, out *http.Request, x *exchange
 		if pool.certificates.Load() && isAlert(err) {
 			err = &Refusal{
 				Status: http.StatusBadGateway, Code: "upstream_client_certificate",
-				Message: x.to.host + " requires a client certificate, which only the client has (mTLS host: use passthrough)",
+				Message: x.to.host + " requires a client certificate (mTLS), which only the client has: start the run with --only and without this provider, and its connections pass through",
 			}
 		}
 		return nil, err

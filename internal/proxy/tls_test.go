@@ -113,7 +113,7 @@ func TestUpstreamWantsClientCertificate(t *testing.T) {
 			c := l.tunnel("alpha.test")
 			c.say("GET / HTTP/1.1\nHost: alpha.test\n\n")
 			a := c.answer("GET")
-			if a.StatusCode != 502 || a.Header.Get("Authsome-Error") != "upstream_client_certificate" || !strings.Contains(a.body, "use passthrough") {
+			if a.StatusCode != 502 || a.Header.Get("Authsome-Error") != "upstream_client_certificate" || !strings.Contains(a.body, "mTLS") {
 				t.Errorf("%d %s", a.StatusCode, a.body)
 			}
 			if u.got() != "" {

@@ -3,7 +3,6 @@
 package clients_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 )

@@ -48,6 +48,7 @@ type exchange struct {
 	overHTTP2 bool // from the client
 	trailers  bool // the HTTP/2 client wants trailer fields
 	grant     Grant
+	body      *keptBody // nil when the body can't be sent again
 	scan      *redactor // nil when nothing is to be redacted
 }
 
@@ -99,23 +100,50 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
 		}
 		x.grant = grant
 	}
+	x.keepBody(out)
+	resp, err := s.send(w, out, x)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		if again := s.renew(out, x); again != nil {
+			_ = resp.Body.Close()
+			resp, err = s.send(w, again, x)
+		}
+	}
+	if err != nil {
+		s.failed(w, r, x, err)
+		return
+	}
+	defer resp.Body.Close()
+	s.relay(w, r, resp, x)
+}
+
+// send sends out with what the grant put on it, and tells the grant what came
+// of it.
+func (s *server) send(w http.ResponseWriter, out *http.Request, x *exchange) (*http.Response, error) {
 	x.scan = s.matchers.redactor(x.grant)
 	x.prepare(out)
 	resp, err := s.roundTrip(w, out, x)
 	if err != nil {
-		x.grant.done(0, err)
-		s.failed(w, r, x, err)
-		return
+		x.grant.done(0, s.reason(err))
+		return nil, err
 	}
 	x.grant.done(resp.StatusCode, nil)
-	defer resp.Body.Close()
-	s.relay(w, r, resp, x)
+	return resp, nil
 }
 
 func (g Grant) done(status int, err error) {
 	if g.Done != nil {
 		g.Done(status, err)
 	}
+}
+
+var errClientGone = errors.New("the client ended the exchange")
+
+// reason is err as it may be written down: without addresses.
+func (s *server) reason(err error) error {
+	if refusal := s.explain(err); refusal != nil {
+		return refusal
+	}
+	return errClientGone
 }
 
 // outgoing makes the request that leaves from the one that came: same method,
@@ -183,14 +211,21 @@ func (s *server) authorize(out *http.Request, x *exchange) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	out.URL.Scheme, out.URL.Host, out.URL.User = x.scheme, x.to.field(x.scheme), nil
-	out.Host = out.URL.Host
-	if badText(out.URL.RawQuery) {
-		err := errors.New("authorized query holds a character that is not allowed")
+	if err := x.pin(out); err != nil {
 		grant.done(0, err)
 		return Grant{}, err
 	}
 	return grant, nil
+}
+
+// pin points the request where it was routed, whatever was done to it.
+func (x *exchange) pin(out *http.Request) error {
+	out.URL.Scheme, out.URL.Host, out.URL.User = x.scheme, x.to.field(x.scheme), nil
+	out.Host = out.URL.Host
+	if badText(out.URL.RawQuery) {
+		return errors.New("authorized query holds a character that is not allowed")
+	}
+	return nil
 }
 
 // prepare makes out ready for the transport, after which nothing may change.

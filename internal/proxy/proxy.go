@@ -107,6 +107,13 @@ type Grant struct {
 	// Done is called exactly once: with the upstream's status when its head
 	// is known, or with an error when the exchange failed before that.
 	Done func(status int, err error)
+
+	// Renew is asked, at most once for a request, when the upstream answered
+	// 401 and the request can be sent again: no body, or a short one that was
+	// sent whole. It puts another credential on r, the request as Authorize
+	// left it, and returns its grant; or false, and the 401 is the answer.
+	// Nil never sends again.
+	Renew func(ctx context.Context, r *http.Request) (Grant, bool)
 }
 
 // Refusal is an answer the proxy gives itself. As an error it is answered with

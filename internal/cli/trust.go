@@ -43,17 +43,19 @@ func (t *trust) extend(hosts []string) (rootPath, bundlePath string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	extra := t.own
-	for _, a := range append(t.authorities, authority) {
-		extra = ca.Bundle(extra, a.PEM())
+	all := append(slices.Clone(t.authorities), authority)
+	var extra []byte // ours first: who takes one certificate takes the first
+	for _, a := range all {
+		extra = append(extra, a.PEM()...)
 	}
+	extra = ca.Bundle(extra, t.own)
 	if rootPath, err = t.dir.Write("ca.pem", extra); err != nil {
 		return "", "", err
 	}
 	if bundlePath, err = t.dir.Write("bundle.pem", slices.Concat(t.system, []byte("\n"), extra)); err != nil {
 		return "", "", err
 	}
-	t.authorities, t.hosts = append(t.authorities, authority), append(t.hosts, hosts...)
+	t.authorities, t.hosts = all, append(t.hosts, hosts...)
 	return rootPath, bundlePath, nil
 }
 

@@ -211,7 +211,9 @@ func TestProvidersAreData(t *testing.T) {
 		t.Fatalf("no definitions: %v", err)
 	}
 	for _, path := range definitions {
-		names[strings.TrimSuffix(filepath.Base(path), ".jsonc")] = true
+		if name := strings.TrimSuffix(filepath.Base(path), ".jsonc"); len(name) > 1 { // a letter is no sign of a provider
+			names[name] = true
+		}
 	}
 	files, fset := parseTree(t)
 	for _, f := range files {

@@ -40,12 +40,14 @@ type builder struct {
 }
 
 // build returns the definition of doc for the installation at base.
-func build(doc *document, base string, report func(at string, err error)) *Definition {
+func build(written *document, base string, report func(at string, err error)) *Definition {
+	doc := written.at(base)
 	b := builder{doc, base, report}
 	b.checkHead()
 	def := &Definition{
 		Name: doc.Name, DisplayName: doc.DisplayName, Description: doc.Description, AuthType: doc.AuthType, Flow: doc.Flow,
-		Docs: doc.Docs, CreateURL: doc.CreateURL, BaseURL: base, InjectMode: doc.InjectMode, Checked: doc.Checked, written: doc,
+		Docs: doc.Docs, CreateURL: doc.CreateURL, BaseURL: base, InjectMode: doc.InjectMode, Checked: doc.Checked,
+		written: written,
 	}
 	def.HostURL, def.Rules = b.hosts()
 	def.OAuth = b.oauth()
@@ -150,76 +152,6 @@ func parseTemplatedRule(written, filled string) (Rule, error) {
 	return ParseRule(filled)
 }
 
-// oauth returns the oauth block with its URLs filled.
-func (b *builder) oauth() *OAuth {
-	if b.OAuth == nil {
-		if b.AuthType == AuthOAuth2 {
-			b.report("/oauth", fmt.Errorf("is required for auth_type %q", AuthOAuth2))
-		}
-		return nil
-	}
-	if b.AuthType == AuthAPIKey {
-		b.report("/oauth", fmt.Errorf("has no meaning for auth_type %q", AuthAPIKey))
-	}
-	o := *b.OAuth
-	for _, field := range o.urls() {
-		*field.value = b.endpointURL("/oauth/"+field.name, *field.value)
-	}
-	b.checkRequired(&o)
-	b.checkEnum("/oauth/device_token_request", o.DeviceTokenRequest, "oauth2_form", "json")
-	b.check("/oauth/client_id", checkText(o.ClientID, maxProse))
-	for i, scope := range o.Scopes {
-		b.check("/oauth/scopes/"+strconv.Itoa(i), checkScope(scope))
-	}
-	return &o
-}
-
-// endpointURL checks and fills one URL of the oauth block.
-func (b *builder) endpointURL(at, s string) string {
-	if s == "" || !b.check(at, checkTemplate(s)) {
-		return s
-	}
-	value, final := b.filled(s)
-	if b.base != "" && value != s {
-		_, err := parseHTTPS(value) // the base itself was checked, and may be an IP literal
-		b.check(at, err)
-		return value
-	}
-	b.check(at, checkEndpointURL(value))
-	if !final {
-		return s
-	}
-	return value
-}
-
-// checkRequired reports the endpoints that a flow can't do without.
-func (b *builder) checkRequired(o *OAuth) {
-	required := map[string][]urlField{
-		FlowPKCE:              {{"authorization_url", &o.AuthorizationURL}, {"token_url", &o.TokenURL}},
-		FlowDCR:               {{"authorization_url", &o.AuthorizationURL}, {"token_url", &o.TokenURL}},
-		FlowDeviceCode:        {{"device_authorization_url", &o.DeviceAuthorizationURL}, {"token_url", &o.TokenURL}},
-		FlowClientCredentials: {{"token_url", &o.TokenURL}},
-	}
-	for _, field := range required[b.Flow] {
-		if *field.value == "" {
-			b.report("/oauth/"+field.name, fmt.Errorf("is required for flow %q", b.Flow))
-		}
-	}
-}
-
-// checkScope accepts a scope-token (RFC 6749 section 3.3).
-func checkScope(s string) error {
-	if s == "" || len(s) > maxPrefix*4 {
-		return fmt.Errorf("scope %s is empty or too long", quote(s))
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
-			return fmt.Errorf("scope %s holds a character that no scope may have", quote(s))
-		}
-	}
-	return nil
-}
-
 // apiKey returns the api_key block with its pattern compiled.
 func (b *builder) apiKey() *APIKey {
 	if b.APIKey == nil {
@@ -305,7 +237,7 @@ func (b *builder) inject() []inject.Injection {
 	specs, at := b.Inject, func(i int) string { return "/inject/" + strconv.Itoa(i) }
 	switch header := b.header(); {
 	case specs == nil && b.AuthType == AuthOAuth2:
-		specs = []inject.Spec{{Kind: "header", Name: "Authorization", Value: "Bearer {access_token}"}}
+		specs = b.oauthInject()
 	case specs == nil:
 		specs, at = []inject.Spec{header}, func(int) string { return "/api_key/header_name" }
 	case len(specs) == 0:

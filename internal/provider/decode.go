@@ -332,3 +332,30 @@ func (d *decoder) texts(into *[]string, limit int, single bool) func(*hujson.Val
 		d.elements(v, at, limit, one)
 	}
 }
+
+// textMap reads an object of strings under names of the file's own choosing.
+func (d *decoder) textMap(into *map[string]string, limit int) func(*hujson.Value, string) {
+	return func(v *hujson.Value, at string) {
+		obj, ok := v.Value.(*hujson.Object)
+		if !ok {
+			d.wrongType(v, at, "an object")
+			return
+		}
+		if len(obj.Members) > limit {
+			d.add(&d.problems, v.StartOffset, at, fmt.Sprintf("has more than %d entries", limit))
+			return
+		}
+		*into = make(map[string]string, len(obj.Members))
+		for i := range obj.Members {
+			m := &obj.Members[i]
+			name := literalText(&m.Name)
+			if _, again := (*into)[name]; again {
+				d.add(&d.problems, m.Name.StartOffset, at+"/"+escapePointer(name), "occurs twice")
+				continue
+			}
+			var value string
+			d.anyText(&value)(&m.Value, at+"/"+escapePointer(name))
+			(*into)[name] = value
+		}
+	}
+}

@@ -1,8 +1,11 @@
 package provider_test
 
 import (
+	"encoding/json"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +29,21 @@ func TestDocs(t *testing.T) {
 	if err := validate(t, compileSchema(t), []byte(example)); err != nil {
 		t.Error(err)
 	}
+	_, oauthPage, _ := strings.Cut(string(page), "## OAuth")
+	_, rest, _ = strings.Cut(oauthPage, "```jsonc\n")
+	block, _, closed := strings.Cut(rest, "```")
+	data := `{"name":"acme","display_name":"Acme","auth_type":"oauth2","flow":"pkce","host_url":"api.acme.example",` + block + `}`
+	if def, err := load(t, t.TempDir()).Register([]byte(data), false); !closed || err != nil || def.OAuth.Revocation == nil {
+		t.Error(err)
+	}
+	if err := validate(t, compileSchema(t), []byte(data)); err != nil {
+		t.Error(err)
+	}
+	for _, field := range oauthFields(t) {
+		if !strings.Contains(oauthPage, "`"+field+"`") && !strings.HasPrefix(field, "supports_device") {
+			t.Errorf("oauth.%s is not on the page", field)
+		}
+	}
 	_, rules, _ := strings.Cut(string(page), "## Host rules")
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(rules, -1) {
 		if _, err := provider.ParseRule(strings.Replace(row[1], "{base_url}", "https://git.acme.example", 1)); err != nil {
@@ -37,4 +55,20 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s is accepted", rule)
 		}
 	}
+}
+
+// oauthFields returns the members of the oauth block that the schema lists.
+func oauthFields(t *testing.T) []string {
+	t.Helper()
+	var schema struct {
+		Properties struct {
+			OAuth struct {
+				Properties map[string]any `json:"properties"`
+			} `json:"oauth"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal(provider.Schema(), &schema); err != nil || len(schema.Properties.OAuth.Properties) == 0 {
+		t.Fatal("no fields: ", err)
+	}
+	return slices.Sorted(maps.Keys(schema.Properties.OAuth.Properties))
 }

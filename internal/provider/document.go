@@ -26,6 +26,7 @@ type document struct {
 	Inject        []inject.Spec `json:"inject,omitempty"`
 	InjectMode    string        `json:"inject_mode"`
 	Export        *export       `json:"export,omitempty"`
+	SelfHosted    *selfHosted   `json:"-"`
 	Checked       *Checked      `json:"checked,omitempty"`
 }
 
@@ -35,7 +36,7 @@ type export struct {
 }
 
 // JSON returns the definition for encoding/json, with defaults and templates
-// filled in. Parse reads it back.
+// filled in: it is the one of its installation. Parse reads it back.
 func (d *Definition) JSON() any {
 	doc := document{
 		SchemaVersion: schemaVersion, Name: d.Name, DisplayName: d.DisplayName, Description: d.Description,
@@ -67,6 +68,9 @@ func (doc *document) isTemplated() bool {
 // templates returns every value that may hold {base_url}.
 func (doc *document) templates() []string {
 	values := slices.Clone(doc.HostURL)
+	if doc.SelfHosted != nil {
+		values = append(values, doc.SelfHosted.HostURL...)
+	}
 	if doc.OAuth != nil {
 		for _, field := range doc.OAuth.urls() {
 			values = append(values, *field.value)

@@ -40,7 +40,8 @@ func (d *decoder) readDocument() {
 		{"api_key", false, d.apiKey},
 		{"inject", false, d.injections},
 		{"inject_mode", false, d.text(&doc.InjectMode)},
-		{"export", false, d.export},
+		{"export", false, d.export(&doc.Export)},
+		{"self_hosted", false, d.selfHosted},
 		{"checked", false, d.checked},
 		{"metadata", false, d.ignored},
 	})
@@ -52,25 +53,6 @@ func (d *decoder) readDocument() {
 
 // ignored accepts what the original wrote and nothing reads.
 func (d *decoder) ignored(*hujson.Value, string) {}
-
-func (d *decoder) oauth(v *hujson.Value, at string) {
-	o := &OAuth{DeviceTokenRequest: "oauth2_form", PKCE: true, Scopes: []string{}}
-	d.document.OAuth = o
-	d.object(v, at, []field{
-		{"authorization_url", false, d.text(&o.AuthorizationURL)},
-		{"token_url", false, d.text(&o.TokenURL)},
-		{"revocation_url", false, d.text(&o.RevocationURL)},
-		{"device_authorization_url", false, d.text(&o.DeviceAuthorizationURL)},
-		{"registration_endpoint", false, d.text(&o.RegistrationEndpoint)},
-		{"device_token_request", false, d.text(&o.DeviceTokenRequest)},
-		{"base_url", false, d.text(&o.BaseURL)},
-		{"client_id", false, d.text(&o.ClientID)},
-		{"scopes", false, d.texts(&o.Scopes, maxScopes, false)},
-		{"pkce", false, d.flag(&o.PKCE)},
-		{"supports_device_flow", false, d.flag(&o.SupportsDeviceFlow)},
-		{"supports_dcr", false, d.flag(&o.SupportsDCR)},
-	})
-}
 
 func (d *decoder) apiKey(v *hujson.Value, at string) {
 	k := &APIKey{}
@@ -113,20 +95,22 @@ func (d *decoder) injections(v *hujson.Value, at string) {
 	})
 }
 
-func (d *decoder) export(v *hujson.Value, at string) {
-	var access, refresh, key []string
-	env := func(v *hujson.Value, at string) {
-		d.object(v, at, []field{
-			{"access_token", false, d.texts(&access, maxEnvNames, true)},
-			{"refresh_token", false, d.texts(&refresh, maxEnvNames, true)},
-			{"api_key", false, d.texts(&key, maxEnvNames, true)},
-		})
-	}
-	d.object(v, at, []field{{"env", false, env}})
-	d.document.Export = &export{Env: map[string][]string{}}
-	for name, names := range map[string][]string{"access_token": access, "refresh_token": refresh, "api_key": key} {
-		if len(names) > 0 {
-			d.document.Export.Env[name] = names
+func (d *decoder) export(into **export) func(*hujson.Value, string) {
+	return func(v *hujson.Value, at string) {
+		var access, refresh, key []string
+		env := func(v *hujson.Value, at string) {
+			d.object(v, at, []field{
+				{"access_token", false, d.texts(&access, maxEnvNames, true)},
+				{"refresh_token", false, d.texts(&refresh, maxEnvNames, true)},
+				{"api_key", false, d.texts(&key, maxEnvNames, true)},
+			})
+		}
+		d.object(v, at, []field{{"env", false, env}})
+		*into = &export{Env: map[string][]string{}}
+		for name, names := range map[string][]string{"access_token": access, "refresh_token": refresh, "api_key": key} {
+			if len(names) > 0 {
+				(*into).Env[name] = names
+			}
 		}
 	}
 }

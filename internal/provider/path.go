@@ -5,23 +5,47 @@ import (
 	"strings"
 )
 
-// normalPath returns the path of a raw request target as a rule sees it:
-// without query, percent-decoded, empty and dot segments resolved. plain is
-// false when servers could disagree about what raw means (dot segments,
-// encoded dots or slashes, backslashes, parameters, controls, broken encoding):
+// reading is a request's path as rules see it: without query, percent-decoded,
+// empty and dot segments resolved. Some servers decode a slash before they
+// split a path and others after, so there are two of it.
+type reading struct {
+	decoded string // an encoded slash is a slash
+	kept    string // an encoded slash is part of its segment
+}
+
+// readPath reads the path of a raw request target. plain is false when servers
+// could disagree about what raw means in more ways than that (dot segments,
+// encoded dots, backslashes, parameters, controls, broken or double encoding):
 // a path rule must then neither match nor be passed over.
-func normalPath(raw string) (path string, plain bool) {
+func readPath(raw string) (r reading, plain bool) {
 	raw = cutQuery(raw)
 	if isPlainPath(raw) {
-		return raw, true
+		return reading{raw, raw}, true
 	}
 	decoded, err := url.PathUnescape(raw)
 	if err != nil {
-		return raw, false
+		return reading{raw, raw}, false
 	}
 	segments, dots := resolveSegments(decoded)
-	plain = !dots && !hasHidden(raw) && !hasHidden(decoded) && !strings.ContainsFunc(decoded, isOdd)
-	return "/" + strings.Join(segments, "/"), plain
+	r.decoded = "/" + strings.Join(segments, "/")
+	r.kept = r.decoded
+	bare := encodedSlash.Replace(raw)
+	if bare != raw {
+		kept, _ := resolveSegments(bare)
+		r.kept = "/" + strings.Join(kept, "/")
+	}
+	return r, !dots && !hasHidden(bare) && !hasHidden(decoded) && !strings.ContainsFunc(decoded, isOdd)
+}
+
+// encodedSlash puts something in the place of an encoded slash that is no part
+// of any rule's path.
+var encodedSlash = strings.NewReplacer("%2f", "\x00", "%2F", "\x00")
+
+// below reports whether the path lies at or below prefix. clear is false when
+// that depends on how it is read.
+func (r reading) below(prefix string) (below, clear bool) {
+	below = hasPrefix(r.decoded, prefix)
+	return below, r.kept == r.decoded || below == hasPrefix(r.kept, prefix)
 }
 
 // isPlainPath is the quick answer for the paths nearly all requests have.

@@ -17,7 +17,6 @@ package provider
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 
@@ -43,6 +42,7 @@ const (
 	FlowDeviceCode        = "device_code"
 	FlowDCR               = "dcr_pkce"
 	FlowClientCredentials = "client_credentials"
+	FlowGitHubApp         = "github_app" // never a definition's own: it is for machines
 
 	InjectHost        = "host"        // wherever the rules match
 	InjectPlaceholder = "placeholder" // only where the client sent the placeholder
@@ -78,23 +78,6 @@ type Definition struct {
 
 	written   *document
 	endpoints []authEndpoint
-}
-
-// OAuth is an authorization server as seen by a client. URLs may begin with
-// {base_url} in a file; in a Definition they are filled.
-type OAuth struct {
-	AuthorizationURL       string   `json:"authorization_url,omitempty"`
-	TokenURL               string   `json:"token_url,omitempty"`
-	RevocationURL          string   `json:"revocation_url,omitempty"`
-	DeviceAuthorizationURL string   `json:"device_authorization_url,omitempty"`
-	RegistrationEndpoint   string   `json:"registration_endpoint,omitempty"`
-	DeviceTokenRequest     string   `json:"device_token_request"` // oauth2_form or json
-	BaseURL                string   `json:"base_url,omitempty"`   // default for {base_url}
-	ClientID               string   `json:"client_id,omitempty"`  // public client
-	Scopes                 []string `json:"scopes"`
-	PKCE                   bool     `json:"pkce"`
-	SupportsDeviceFlow     bool     `json:"supports_device_flow"`
-	SupportsDCR            bool     `json:"supports_dcr"`
 }
 
 // APIKey is what is known about a provider's keys.
@@ -133,6 +116,7 @@ func Parse(data []byte) (*Definition, []Problem, error) {
 		d.report("/oauth/base_url", err)
 	}
 	def := build(d.document, base, d.report)
+	d.document.checkSelfHosted(d.report)
 	if len(d.problems) > 0 {
 		return nil, d.warnings, d.invalid()
 	}
@@ -198,7 +182,7 @@ func (d *Definition) AuthEndpoint(host string, port uint16, path string) bool {
 // to them, so whoever registers the definition should see them.
 func (d *Definition) ForeignHosts() []string {
 	var foreign []string
-	for _, e := range d.endpoints {
+	for _, e := range slices.Concat(d.endpoints, d.OAuth.issuer()) {
 		if !slices.ContainsFunc(d.Rules, func(r Rule) bool { return r.ownedBy(registrable(e.host)) }) {
 			foreign = append(foreign, e.host)
 		}
@@ -210,40 +194,4 @@ func (d *Definition) ForeignHosts() []string {
 // ownedBy reports whether the rule's hosts belong to the owner of domain.
 func (r Rule) ownedBy(domain string) bool {
 	return slices.ContainsFunc(r.Suffixes(), func(s string) bool { return domain != "" && registrable(s) == domain })
-}
-
-// authEndpoints lists the endpoints of o.
-func (o *OAuth) authEndpoints() []authEndpoint {
-	if o == nil {
-		return nil
-	}
-	var endpoints []authEndpoint
-	for _, field := range o.urls() {
-		u, err := url.Parse(*field.value)
-		if *field.value == "" || err != nil {
-			continue
-		}
-		port, err := urlPort(u)
-		name, ok := canonicalHost(u.Hostname())
-		if err == nil && ok {
-			endpoints = append(endpoints, authEndpoint{name, port, foldPath(u.EscapedPath())})
-		}
-	}
-	return endpoints
-}
-
-// urls lists the URL fields of o by their names in a file.
-func (o *OAuth) urls() []urlField {
-	return []urlField{
-		{"authorization_url", &o.AuthorizationURL},
-		{"token_url", &o.TokenURL},
-		{"revocation_url", &o.RevocationURL},
-		{"device_authorization_url", &o.DeviceAuthorizationURL},
-		{"registration_endpoint", &o.RegistrationEndpoint},
-	}
-}
-
-type urlField struct {
-	name  string
-	value *string
 }

@@ -140,7 +140,7 @@ func rulePath(u *url.URL) (string, error) {
 	if raw == "" {
 		return "", nil
 	}
-	if path, plain := normalPath(raw); !plain || path != raw || strings.HasSuffix(raw, "/") || strings.Contains(raw, "%") {
+	if path, plain := readPath(raw); !plain || path.decoded != raw || strings.HasSuffix(raw, "/") || strings.Contains(raw, "%") {
 		return "", fmt.Errorf("path %s is not in normal form: no dot segments, empty segments, parameters or percent-encoding", quote(raw))
 	}
 	return raw, nil
@@ -207,8 +207,9 @@ func (r Rule) Match(host string, port uint16, path string) bool {
 	if r.Path == "" {
 		return true
 	}
-	normal, plain := normalPath(path)
-	return plain && hasPrefix(normal, r.Path)
+	read, plain := readPath(path)
+	below, clear := read.below(r.Path)
+	return plain && below && clear
 }
 
 // matchHost takes a canonical host.

@@ -82,13 +82,17 @@ func (t *Table) Candidates(host string, port uint16, rawPath string) []Candidate
 	if !v.scoped {
 		return v.candidates
 	}
-	path, plain := normalPath(rawPath)
+	path, plain := readPath(rawPath)
 	if !plain {
 		return nil
 	}
 	var matched []Candidate
 	for _, c := range v.candidates {
-		if hasPrefix(path, c.Rule.Path) {
+		below, clear := path.below(c.Rule.Path)
+		if !clear {
+			return nil
+		}
+		if below {
 			matched = append(matched, c)
 		}
 	}
@@ -96,14 +100,19 @@ func (t *Table) Candidates(host string, port uint16, rawPath string) []Candidate
 }
 
 // PathAmbiguous reports that a rule with a path is concerned and that servers
-// could disagree about rawPath (dot segments, encoded dots and slashes): such a
-// request must be refused, not routed by a lesser rule or passed on.
+// could disagree about rawPath (dot segments, encoded dots, an encoded slash
+// where the rule's path ends): such a request must be refused, not routed by a
+// lesser rule or passed on.
 func (t *Table) PathAmbiguous(host string, port uint16, rawPath string) bool {
-	if !t.lookup(host, port).scoped {
+	v := t.lookup(host, port)
+	if !v.scoped {
 		return false
 	}
-	_, plain := normalPath(rawPath)
-	return !plain
+	path, plain := readPath(rawPath)
+	return !plain || slices.ContainsFunc(v.candidates, func(c Candidate) bool {
+		_, clear := path.below(c.Rule.Path)
+		return !clear
+	})
 }
 
 // Patterns returns every host the entries claim, sorted, as Rule.Hosts writes

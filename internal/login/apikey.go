@@ -13,25 +13,26 @@ import (
 // apiKey is flow "api_key": the human has a key or token already and hands it
 // over. It works for every provider, whatever its own flow: it asks for the
 // fields that the provider's injections need.
-func apiKey(ctx context.Context, req Request) (credential.Credential, error) {
+func apiKey(ctx context.Context, req Request) (Result, error) {
 	def := req.Definition
 	cred := credential.Credential{Fields: map[string]secret.Text{}, Scopes: req.Scopes}
 	for _, field := range neededFields(req) {
+		check := func(value secret.Text) error { return checkValue(req, field, value) }
 		value, err := req.UI.Secret(ctx, Question{
-			Provider: def.DisplayName, Label: label(field), Hint: hint(req, field), CreateURL: def.CreateURL,
+			Provider: def.DisplayName, Label: label(field), Hint: hint(req, field), CreateURL: def.CreateURL, Check: check,
 		})
 		if err != nil {
-			return credential.Credential{}, err
+			return Result{}, err
 		}
-		if err := checkPattern(req, field, value); err != nil {
-			return credential.Credential{}, err
+		if err := check(value); err != nil {
+			return Result{}, err
 		}
 		cred.Fields[field] = value
 	}
 	if len(cred.Fields) == 0 {
-		return credential.Credential{}, fmt.Errorf("%w: %s injects no credential", ErrFlow, def.Name)
+		return Result{}, fmt.Errorf("%w: %s injects no credential", ErrFlow, def.Name)
 	}
-	return cred, nil
+	return Result{Credential: cred}, nil
 }
 
 // neededFields returns the secret fields of all injections, each once, in
@@ -59,16 +60,25 @@ func label(field string) string {
 }
 
 func hint(req Request, field string) string {
-	if field != credential.APIKey || req.Definition.APIKey == nil {
+	if !isKey(field) || req.Definition.APIKey == nil {
 		return ""
 	}
 	return req.Definition.APIKey.KeyPatternHint
 }
 
-// checkPattern compares a key with the shape the vendor documents.
-func checkPattern(req Request, field string, value secret.Text) error {
+// isKey reports whether the vendor's pattern is about a field: the key, or the
+// token that takes its place.
+func isKey(field string) bool { return field == credential.APIKey || field == credential.AccessToken }
+
+// checkValue refuses what no header could carry, and a key that does not have
+// the shape the vendor documents.
+func checkValue(req Request, field string, value secret.Text) error {
+	one := credential.Credential{Fields: map[string]secret.Text{field: value}}
+	if err := one.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrRejected, err)
+	}
 	key := req.Definition.APIKey
-	if field != credential.APIKey || key == nil || credential.Matches(key.Pattern, value) {
+	if !isKey(field) || key == nil || credential.Matches(key.Pattern, value) {
 		return nil
 	}
 	if key.KeyPatternHint != "" {

@@ -1,18 +1,17 @@
-// Package prompt asks a human: on the terminal, or whatever stands behind
-// standard input.
+// Package prompt asks a human: on the terminal, with a form in the browser, or
+// whatever stands behind standard input.
 //
-// It knows no provider and no vault. An attacker can control the texts of a
-// question (a provider definition is data from elsewhere) and what arrives on
-// standard input; texts are printed with control characters escaped, input is
-// bounded.
+// It knows no provider, no OAuth and no vault. An attacker can control the
+// texts of a question (a provider definition is data from elsewhere), what
+// arrives on standard input, and what other pages and processes of the machine
+// send to the form; texts are printed with control characters escaped, input
+// is bounded, and the form takes an answer from its own page only.
 package prompt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode"
@@ -21,27 +20,8 @@ import (
 	"authsome/internal/secret"
 )
 
-// MaxInput is how many bytes of standard input a secret may take.
+// MaxInput is how many bytes a secret may take.
 const MaxInput = 64 << 10
-
-// ErrInput is returned when standard input holds no usable secret.
-var ErrInput = errors.New("no usable secret on standard input")
-
-// Stdin reads the answer from a stream: a pipe from a script or a password
-// manager.
-type Stdin struct {
-	In io.Reader
-}
-
-// Secret reads the stream to its end. One trailing line ending is dropped; a
-// second line makes the value unusable, and so does more than MaxInput.
-func (s Stdin) Secret(ctx context.Context, _ login.Question) (secret.Text, error) {
-	data, err := answer(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(s.In, MaxInput+1)) })
-	if errors.Is(err, login.ErrCancelled) {
-		return secret.Text{}, err
-	}
-	return stdinText(data, err)
-}
 
 // answer waits for read, or for the end of ctx: login.ErrCancelled.
 func answer(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
@@ -61,29 +41,6 @@ func answer(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	case r := <-done:
 		return r.data, r.err
 	}
-}
-
-func stdinText(data []byte, err error) (secret.Text, error) {
-	switch {
-	case err != nil:
-		return secret.Text{}, fmt.Errorf("%w: %w", ErrInput, err)
-	case len(data) > MaxInput:
-		return secret.Text{}, fmt.Errorf("%w: more than %d bytes", ErrInput, MaxInput)
-	}
-	line := trimEnding(data)
-	if len(line) == 0 {
-		return secret.Text{}, fmt.Errorf("%w: it is empty", ErrInput)
-	}
-	if bytes.ContainsAny(line, "\r\n") {
-		return secret.Text{}, fmt.Errorf("%w: it has more than one line", ErrInput)
-	}
-	return secret.New(string(line)), nil
-}
-
-// trimEnding drops one line ending, LF or CRLF.
-func trimEnding(data []byte) []byte {
-	data = bytes.TrimSuffix(data, []byte("\n"))
-	return bytes.TrimSuffix(data, []byte("\r"))
 }
 
 // Printable returns s with everything that could move a cursor, recolour a
@@ -112,5 +69,13 @@ type Nobody struct {
 
 // Secret returns ErrNobody with the hint.
 func (n Nobody) Secret(context.Context, login.Question) (secret.Text, error) {
-	return secret.Text{}, fmt.Errorf("%w: %s", ErrNobody, n.Hint)
+	return secret.Text{}, n.err()
 }
+
+// Text returns ErrNobody with the hint.
+func (n Nobody) Text(context.Context, login.Question) (string, error) { return "", n.err() }
+
+// Visit returns ErrNobody with the hint.
+func (n Nobody) Visit(context.Context, login.Visit) error { return n.err() }
+
+func (n Nobody) err() error { return fmt.Errorf("%w: %s", ErrNobody, n.Hint) }

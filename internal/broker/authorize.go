@@ -29,6 +29,8 @@ const (
 	CodeNoConnection Code = "no_such_connection"    // the client named one that is not there
 	CodeNoDefault    Code = "no_default_connection" // several, and none chosen
 	CodeExpired      Code = "credential_expired"
+	CodeLogin        Code = "login_needed"        // the authorization server refuses to refresh
+	CodeRefresh      Code = "refresh_failed"      // for now: the authorization server does not answer
 	CodeUnusable     Code = "credential_unusable" // a value no header can carry
 	CodeChanged      Code = "definition_changed"  // the definition claims hosts the credential was not logged in for
 	CodeVault        Code = "vault_unavailable"
@@ -55,8 +57,13 @@ func (d *Denied) Error() string {
 	return d.Provider + "/" + d.Connection + ": " + d.Reason
 }
 
+// expired is why a connection of status Expired can't be used.
 func expired(c Connection) *Denied {
-	return &Denied{CodeExpired, c.Provider, c.Name, "the credential expired " + c.Credential.Expiry.UTC().Format("2006-01-02 15:04 MST"), loginCommand(c.Provider, c.Name, true)}
+	since := c.ExpiredSince().UTC().Format("2006-01-02 15:04 MST")
+	if !c.RejectedAt.IsZero() {
+		return &Denied{CodeLogin, c.Provider, c.Name, "the authorization server has refused to refresh the credential since " + since, loginCommand(c.Provider, c.Name, false)}
+	}
+	return &Denied{CodeExpired, c.Provider, c.Name, "the credential expired " + since, loginCommand(c.Provider, c.Name, true)}
 }
 
 func loginCommand(provider, name string, force bool) string {
@@ -81,6 +88,9 @@ type Use struct {
 	// Done records what came of it, an HTTP status or an error. Nil for an
 	// unchanged request.
 	Done func(status int, err error)
+
+	connection Connection         // whose credential is on the request
+	candidate  provider.Candidate // the rule it is there for
 }
 
 // Authorize decides on one request and, when a credential belongs on it, puts
@@ -281,11 +291,12 @@ func (s *Session) chosen(snap *snapshot, c provider.Candidate) (*choice, Use, *D
 // anybody else sees the result: no line, no use.
 func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	c := ch.connection
-	if c.Status(now()) == Expired {
-		return Use{}, expired(c)
-	}
 	if rule := ch.candidate.Rule.String(); !c.bound(rule) {
 		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "the provider's definition now claims " + rule + ", which the credential was not logged in for", loginCommand(c.Provider, c.Name, true)}
+	}
+	c, denied := s.fresh(r.Context(), c)
+	if denied != nil {
+		return Use{}, denied
 	}
 	inject.StripPlaceholder(r)
 	var redact []string
@@ -302,7 +313,25 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	if err != nil {
 		return Use{}, &Denied{CodeAudit, c.Provider, c.Name, err.Error(), "authsome doctor"}
 	}
-	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Done: done}, nil
+	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Done: done, connection: c, candidate: ch.candidate}, nil
+}
+
+// Renewable reports whether Renew could bring another credential.
+func (u Use) Renewable() bool { return u.connection.refreshable() }
+
+// Renew is for a request that the API answered with 401: where Rejected finds
+// another credential it puts that one on r, which is the request as Authorize
+// left it, and returns leave to send it once more.
+func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
+	if !s.Rejected(r.Context(), u) {
+		return Use{}, false
+	}
+	c, err := s.broker.named(r.Context(), u.Provider, u.Connection)
+	if err != nil {
+		return Use{}, false
+	}
+	again, denied := s.use(r, &choice{u.candidate, c})
+	return again, denied == nil
 }
 
 func (s *Session) entry(r *http.Request, event, decision, reason string) audit.Entry {

@@ -1,5 +1,6 @@
-// Package broker keeps connections: it logs in, chooses the connection a
-// request is meant for, authorizes the request, exports, and forgets.
+// Package broker keeps connections: it logs in, keeps credentials fresh,
+// chooses the connection a request is meant for, authorizes the request,
+// exports, and forgets.
 //
 // It knows providers as data and the vault as a place for records. It knows
 // nothing of proxies, terminals or environment variables: whoever calls it
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"authsome/internal/audit"
+	"authsome/internal/login"
 	"authsome/internal/provider"
 	"authsome/internal/vault"
 )
@@ -55,19 +57,22 @@ func (e *NoDefault) Error() string {
 	return fmt.Sprintf("%s has the connections %s and none is the default", e.Provider, joinNames(e.Names))
 }
 
-// Config is what a Broker works on. All fields are required.
+// Config is what a Broker works on. All fields are required, Network for OAuth
+// only.
 type Config struct {
 	Open    func(context.Context) (*vault.Vault, error) // the existing vault; vault.ErrNoVault when there is none yet
 	Create  func(context.Context) (*vault.Vault, error) // the same, making one when there is none yet
 	Audit   func() (*audit.Log, error)                  // opens the audit log, making it when there is none yet
 	Catalog *provider.Registry
+	Network login.Network
 	Profile string
 }
 
 // Broker is the use cases of one profile. Vault and audit log are opened by
 // the first call that needs them, and once. It is safe for concurrent use.
 type Broker struct {
-	config Config
+	config    Config
+	refreshes *refreshes
 
 	mu    sync.Mutex // guards the fields below
 	vault *vault.Vault
@@ -83,11 +88,13 @@ func New(c Config) (*Broker, error) {
 	if err := CheckName(c.Profile); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
-	return &Broker{config: c}, nil
+	return &Broker{config: c, refreshes: newRefreshes()}, nil
 }
 
-// Close ends the audit log. The broker can't be used afterwards.
+// Close waits a moment for refreshes under way and ends the audit log. The
+// broker can't be used afterwards.
 func (b *Broker) Close() error {
+	b.refreshes.close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.audit == nil {
@@ -247,67 +254,22 @@ func (b *Broker) SetDefault(ctx context.Context, provider, name string) error {
 	return b.put(ctx, defaultKey(provider), data)
 }
 
-// Logout forgets one connection; name "" means the default. One that is
-// damaged can be forgotten by its name.
-func (b *Broker) Logout(ctx context.Context, provider, name string) (Connection, error) {
-	c, err := b.Connection(ctx, provider, name)
-	if name != "" && isDamage(err) {
-		c, err = Connection{Provider: provider, Name: name}, nil
-	}
-	if err != nil {
-		return Connection{}, err
-	}
-	return c, b.forget(ctx, audit.Logout, c)
-}
-
-// isDamage reports whether a record is lost, so that forgetting or replacing
-// it loses nothing. A record of a newer version is not.
-func isDamage(err error) bool {
-	return errors.Is(err, vault.ErrDamaged) || errors.Is(err, vault.ErrSwapped)
-}
-
-func (b *Broker) forget(ctx context.Context, event string, c Connection) error {
-	if err := b.record(audit.Entry{Event: event, Provider: c.Provider, Connection: c.Name}); err != nil {
-		return err
-	}
-	return b.remove(ctx, connectionKey(c.Provider, c.Name))
-}
-
-// Revoke forgets every connection of a provider and its chosen default. It
-// returns those it forgot. Damaged records, which could be any provider's, do
-// not keep it from forgetting the others; the error names them.
-func (b *Broker) Revoke(ctx context.Context, provider string) ([]Connection, error) {
-	all, damage := b.Connections(ctx)
-	if damage != nil && !isDamage(damage) {
-		return nil, damage
-	}
-	var gone []Connection
-	for _, c := range all {
-		if c.Provider != provider {
-			continue
-		}
-		if err := b.forget(ctx, audit.Revoke, c); err != nil {
-			return gone, err
-		}
-		gone = append(gone, c)
-	}
-	return gone, errors.Join(damage, b.remove(ctx, defaultKey(provider)))
-}
-
 // Remove forgets a custom provider with its connections in this profile. For
-// a definition that overrides a bundled one the bundled one shows again.
+// a definition that overrides a bundled one the bundled one shows again. A
+// *RemoteError does not keep it from doing so.
 func (b *Broker) Remove(ctx context.Context, name string) ([]Connection, error) {
 	if err := b.config.Catalog.Removable(name); err != nil {
 		return nil, err
 	}
 	gone, err := b.Revoke(ctx, name)
-	if err != nil {
+	var remote *RemoteError
+	if err != nil && !errors.As(err, &remote) {
 		return gone, err
 	}
 	if err := b.record(audit.Entry{Event: audit.Remove, Provider: name}); err != nil {
 		return gone, err
 	}
-	return gone, b.config.Catalog.Remove(name)
+	return gone, errors.Join(err, b.config.Catalog.Remove(name))
 }
 
 // Register adds a custom provider.

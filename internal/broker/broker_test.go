@@ -24,9 +24,11 @@ import (
 
 // world is one home folder.
 type world struct {
-	t   *testing.T
-	dir string
-	key secret.Text
+	t       *testing.T
+	dir     string
+	key     secret.Text
+	network login.Network
+	store   vault.Store // nil: the folder's
 }
 
 func newWorld(t *testing.T) *world {
@@ -34,7 +36,7 @@ func newWorld(t *testing.T) *world {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t, dir, secret.New(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}
+	return &world{t: t, dir: dir, key: secret.New(base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))}
 }
 
 func (w *world) log() string { return filepath.Join(w.dir, "audit.log") }
@@ -46,12 +48,13 @@ func (w *world) open() *broker.Broker {
 	if err != nil || len(warnings) > 0 {
 		w.t.Fatal(err, warnings)
 	}
-	options := vault.Options{Dir: filepath.Join(w.dir, "vault"), KeyFile: filepath.Join(w.dir, "vault.key"), MasterKey: w.key}
+	options := vault.Options{Dir: filepath.Join(w.dir, "vault"), KeyFile: filepath.Join(w.dir, "vault.key"), MasterKey: w.key, Store: w.store}
 	b, err := broker.New(broker.Config{
 		Open:    func(ctx context.Context) (*vault.Vault, error) { return vault.Open(ctx, options) },
 		Create:  func(ctx context.Context) (*vault.Vault, error) { return vault.OpenOrCreate(ctx, options) },
 		Audit:   func() (*audit.Log, error) { return audit.Open(w.log()) },
 		Catalog: registry,
+		Network: w.network,
 		Profile: "default",
 	})
 	if err != nil {
@@ -79,6 +82,10 @@ type answers string
 func (a answers) Secret(context.Context, login.Question) (secret.Text, error) {
 	return secret.New(string(a)), nil
 }
+
+func (a answers) Text(context.Context, login.Question) (string, error) { return "", login.ErrCancelled }
+
+func (a answers) Visit(context.Context, login.Visit) error { return login.ErrCancelled }
 
 func (w *world) login(providerName, name, key string) {
 	w.t.Helper()

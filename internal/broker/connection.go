@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"authsome/internal/credential"
+	"authsome/internal/login"
 	"authsome/internal/vault"
 )
 
@@ -21,7 +22,7 @@ type Status string
 // The statuses a connection can have.
 const (
 	Connected Status = "connected"
-	Expired   Status = "expired" // past its expiry: log in again
+	Expired   Status = "expired" // only a login helps
 )
 
 // DefaultName is the name of a connection when the user gives none.
@@ -29,22 +30,38 @@ const DefaultName = "default"
 
 // Connection is one credential of one provider, under a name of the user's.
 type Connection struct {
-	Provider   string
-	Name       string
-	AuthType   string   // of the definition at login: api_key or oauth2
-	BaseURL    string   // what {base_url} stood for at login, or ""
-	Hosts      []string // the host rules the credential is bound to, as written
-	Account    string   // who is logged in, as the provider says; may be ""
-	ObtainedAt time.Time
-	Credential credential.Credential
+	Provider     string
+	Name         string
+	AuthType     string   // of the definition at login: api_key or oauth2
+	Flow         string   // that obtained the credential
+	Installation string   // login.Request.Installation
+	BaseURL      string   // what {base_url} stood for at login, or ""
+	Hosts        []string // the host rules the credential is bound to, as written
+	Endpoints    []string // the OAuth endpoints it is bound to
+	Account      string   // who is logged in, as the provider says; may be ""
+	Asked        []string // the scopes the user asked for; nil: those of the definition
+	ObtainedAt   time.Time
+	RefreshedAt  time.Time     // zero: never
+	RejectedAt   time.Time     // since when the authorization server refuses to refresh; zero: it does not
+	Client       *login.Client // the OAuth client it was given to; nil: the definition's
+	Credential   credential.Credential
 }
 
-// Status returns what c is good for at now.
+// Status returns what c is good for at now. An access token that is past its
+// expiry and can be refreshed is good.
 func (c Connection) Status(now time.Time) Status {
-	if c.Credential.Expired(now) {
+	if !c.RejectedAt.IsZero() || c.Credential.Expired(now) && !c.refreshable() {
 		return Expired
 	}
 	return Connected
+}
+
+// ExpiredSince returns since when c is Expired; it means nothing otherwise.
+func (c Connection) ExpiredSince() time.Time {
+	if !c.RejectedAt.IsZero() {
+		return c.RejectedAt
+	}
+	return c.Credential.Expiry
 }
 
 // String returns PROVIDER/NAME.
@@ -55,18 +72,25 @@ func (c Connection) bound(rule string) bool { return slices.Contains(c.Hosts, ru
 
 // pool keeps upstream connections of one credential apart from all others.
 func (c Connection) pool() string {
-	return fmt.Sprintf("%s/%d", c, c.ObtainedAt.UnixNano())
+	return fmt.Sprintf("%s/%d/%d", c, c.ObtainedAt.UnixNano(), c.RefreshedAt.UnixNano())
 }
 
 // record is a connection inside the vault.
 type record struct {
-	Version    int             `json:"version"`
-	AuthType   string          `json:"auth_type"`
-	BaseURL    string          `json:"base_url,omitempty"`
-	Hosts      []string        `json:"hosts"`
-	Account    string          `json:"account,omitempty"`
-	ObtainedAt time.Time       `json:"obtained_at"`
-	Credential json.RawMessage `json:"credential"`
+	Version      int             `json:"version"`
+	AuthType     string          `json:"auth_type"`
+	Flow         string          `json:"flow,omitempty"`
+	Installation string          `json:"installation,omitempty"`
+	BaseURL      string          `json:"base_url,omitempty"`
+	Hosts        []string        `json:"hosts"`
+	Endpoints    []string        `json:"endpoints,omitempty"`
+	Account      string          `json:"account,omitempty"`
+	Asked        []string        `json:"asked,omitempty"`
+	ObtainedAt   time.Time       `json:"obtained_at"`
+	RefreshedAt  time.Time       `json:"refreshed_at,omitzero"`
+	RejectedAt   time.Time       `json:"rejected_at,omitzero"`
+	Client       json.RawMessage `json:"client,omitempty"`
+	Credential   json.RawMessage `json:"credential"`
 }
 
 const recordVersion = 1
@@ -95,7 +119,17 @@ func encodeConnection(c Connection) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(record{recordVersion, c.AuthType, c.BaseURL, c.Hosts, c.Account, c.ObtainedAt.UTC(), cred})
+	r := record{
+		Version: recordVersion, AuthType: c.AuthType, Flow: c.Flow, Installation: c.Installation, BaseURL: c.BaseURL,
+		Hosts: c.Hosts, Endpoints: c.Endpoints, Account: c.Account, Asked: c.Asked, ObtainedAt: c.ObtainedAt.UTC(),
+		RefreshedAt: c.RefreshedAt.UTC(), RejectedAt: c.RejectedAt.UTC(), Credential: cred,
+	}
+	if c.Client != nil {
+		if r.Client, err = encodeClient(c.Client, nil); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(r)
 }
 
 // decodeConnection reads one record. Its errors never quote the content.
@@ -104,20 +138,45 @@ func decodeConnection(key string, data []byte) (Connection, error) {
 	if !ok {
 		return Connection{}, ErrRecord
 	}
-	var r record
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil || r.Version != recordVersion {
-		return Connection{}, fmt.Errorf("%s/%s: %w", provider, name, ErrRecord)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return Connection{}, fmt.Errorf("%s/%s: %w", provider, name, ErrRecord)
-	}
-	cred, err := credential.Decode(r.Credential)
+	c, err := decodeRecord(data)
 	if err != nil {
 		return Connection{}, fmt.Errorf("%s/%s: %w", provider, name, err)
 	}
-	return Connection{provider, name, r.AuthType, r.BaseURL, r.Hosts, r.Account, r.ObtainedAt, cred}, nil
+	c.Provider, c.Name = provider, name
+	return c, nil
+}
+
+func decodeRecord(data []byte) (Connection, error) {
+	var r record
+	if err := unmarshal(data, &r); err != nil || r.Version != recordVersion {
+		return Connection{}, ErrRecord
+	}
+	c := Connection{
+		AuthType: r.AuthType, Flow: r.Flow, Installation: r.Installation, BaseURL: r.BaseURL, Hosts: r.Hosts,
+		Endpoints: r.Endpoints, Account: r.Account, Asked: r.Asked, ObtainedAt: r.ObtainedAt,
+		RefreshedAt: r.RefreshedAt, RejectedAt: r.RejectedAt,
+	}
+	var err error
+	if c.Credential, err = credential.Decode(r.Credential); err != nil {
+		return Connection{}, err
+	}
+	if r.Client != nil {
+		c.Client, _, err = decodeClient(r.Client)
+	}
+	return c, err
+}
+
+// unmarshal reads one JSON document with no field that is not known.
+func unmarshal(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return ErrRecord
+	}
+	return nil
 }
 
 // CheckName refuses a connection name that could not be addressed on the

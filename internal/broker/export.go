@@ -23,8 +23,9 @@ type Variable struct {
 
 // Export returns the values of one connection (name "" means the default), or
 // with provider "" of all of them, sorted by provider, connection and name.
-// Access tokens and API keys only, never a refresh token or client secret. An
-// expired credential is an error of type *Denied: nothing is exported then.
+// Access tokens and API keys only, never a refresh token or client secret.
+// What is near its expiry is refreshed first. A credential that can't be had
+// fresh is an error of type *Denied: nothing is exported then.
 func (b *Broker) Export(ctx context.Context, providerName, name string) ([]Variable, error) {
 	connections, err := b.exported(ctx, providerName, name)
 	if err != nil {
@@ -37,8 +38,8 @@ func (b *Broker) Export(ctx context.Context, providerName, name string) ([]Varia
 		if err != nil {
 			return nil, err
 		}
-		if c.Status(now()) == Expired {
-			return nil, expired(c)
+		if c, err = b.fresh(ctx, c, true); err != nil {
+			return nil, err
 		}
 		variables = append(variables, exportOne(def, c, taken)...)
 	}

@@ -13,23 +13,26 @@ import (
 
 // LoginRequest says what to obtain.
 type LoginRequest struct {
-	Provider string
-	Name     string // "" means DefaultName
-	Flow     string // "" means the definition's
-	BaseURL  string // "" means the definition's
-	Scopes   []string
-	Force    bool     // log in even though there is a good connection
-	UI       login.UI // whom to ask
+	Provider     string
+	Name         string // "" means DefaultName
+	Flow         string // "" means the definition's
+	BaseURL      string // "" means the definition's
+	Scopes       []string
+	Client       *login.Client // nil means the one that is kept, if any
+	Installation string        // as in login.Request
+	Force        bool          // log in even though there is a good connection
+	UI           login.UI      // whom to ask
 }
 
 // LoginResult says what came of it.
 type LoginResult struct {
 	Connection Connection
-	Already    bool // there was a good connection; nothing was contacted or asked
+	Already    bool     // there was a good connection; nothing was contacted or asked
+	Missing    []string // scopes asked for and not granted
 }
 
-// Login obtains a credential and keeps it. A failure leaves whatever was
-// there before.
+// Login obtains a credential and keeps it, with the OAuth client it was given
+// to. A failure leaves whatever was there before.
 func (b *Broker) Login(ctx context.Context, req LoginRequest) (LoginResult, error) {
 	if req.Name == "" {
 		req.Name = DefaultName
@@ -50,17 +53,39 @@ func (b *Broker) Login(ctx context.Context, req LoginRequest) (LoginResult, erro
 		return LoginResult{}, err
 	}
 	if existing, ok, err := b.usable(ctx, def, req); err != nil || ok {
-		return LoginResult{existing, true}, err
+		return LoginResult{Connection: existing, Already: true}, err
 	}
-	cred, err := login.Run(ctx, login.Request{Definition: def, Flow: req.Flow, Scopes: req.Scopes, UI: req.UI})
+	return b.obtain(ctx, def, req)
+}
+
+// obtain runs the flow and keeps what it brings.
+func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req LoginRequest) (LoginResult, error) {
+	client := req.Client
+	if client == nil {
+		var err error
+		if client, err = b.Client(ctx, def); err != nil && !isDamage(err) {
+			return LoginResult{}, err
+		}
+	}
+	result, err := login.Run(ctx, login.Request{
+		Definition: def, Flow: req.Flow, Scopes: req.Scopes, UI: req.UI,
+		Network: b.config.Network, Client: client, Installation: req.Installation,
+	})
 	if err != nil {
 		return LoginResult{}, fmt.Errorf("%s/%s: %w", def.Name, req.Name, err)
 	}
 	c := Connection{
-		Provider: def.Name, Name: req.Name, AuthType: def.AuthType, BaseURL: req.BaseURL,
-		Hosts: ruleNames(def), ObtainedAt: now(), Credential: cred,
+		Provider: def.Name, Name: req.Name, AuthType: def.AuthType, Flow: result.Flow, Installation: req.Installation,
+		BaseURL: req.BaseURL, Hosts: ruleNames(def), Endpoints: endpoints(def), Account: result.Account, Asked: req.Scopes,
+		ObtainedAt: now(), Client: result.Client, Credential: result.Credential,
 	}
-	return LoginResult{Connection: c}, b.save(ctx, c)
+	if err := b.save(ctx, c); err != nil {
+		return LoginResult{}, err
+	}
+	if result.Client != nil {
+		err = b.SaveClient(ctx, def, result.Client)
+	}
+	return LoginResult{Connection: c, Missing: result.Missing}, err
 }
 
 // usable returns the connection that makes a login needless: it is good, of
@@ -80,7 +105,7 @@ func (b *Broker) usable(ctx context.Context, def *provider.Definition, req Login
 	}
 	same := c.Status(now()) == Connected &&
 		(req.BaseURL == "" || req.BaseURL == c.BaseURL) &&
-		(req.Scopes == nil || sameSet(req.Scopes, c.Credential.Scopes)) &&
+		(req.Scopes == nil || sameSet(req.Scopes, c.Asked) || sameSet(req.Scopes, c.Credential.Scopes)) &&
 		sameSet(ruleNames(def), c.Hosts)
 	return c, same, nil
 }

@@ -102,6 +102,13 @@ func (s *Session) snapshot() *snapshot {
 	return s.current
 }
 
+// distrust makes the next request look whether the vault has changed.
+func (s *Session) distrust() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked = time.Time{}
+}
+
 // stamp changes whenever the vault or the custom providers do.
 func (b *Broker) stamp(ctx context.Context) (string, error) {
 	definitions := b.config.Catalog.Version()

@@ -11,6 +11,7 @@ import (
 	"authsome/internal/broker"
 	"authsome/internal/credential"
 	"authsome/internal/login"
+	"authsome/internal/oauth"
 	"authsome/internal/prompt"
 	"authsome/internal/provider"
 	"authsome/internal/vault"
@@ -160,6 +161,15 @@ func failures() []knownFailure {
 		{is(prompt.ErrNobody), failure{exitUsage, "no_terminal", ""}},
 		{is(login.ErrRejected), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(login.ErrFlow), failure{exitLogin, "flow_unavailable", ""}},
+		{is(login.ErrClient), failure{exitLogin, "client_missing", ""}},
+		{is(login.ErrDenied), failure{exitLogin, "access_denied", ""}},
+		{is(login.ErrTimeout), failure{exitLogin, "timeout", ""}},
+		{is(login.ErrRedirect), failure{exitLogin, "redirect_unavailable", ""}},
+		{is(login.ErrGrant), failure{exitRefresh, "login_needed", ""}},
+		{as[*oauth.Error](), failure{exitLogin, "authentication_failed", "nothing was stored"}},
+		{isOAuth, failure{exitLogin, "authentication_failed", "nothing was stored"}},
+		{is(provider.ErrBaseURL), failure{exitUsage, "base_url", ""}},
+		{as[*broker.RemoteError](), failure{exitOther, "not_revoked", "it is forgotten here; revoke it on the provider's site"}},
 		{is(prompt.ErrInput), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(credential.ErrInvalid), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(vault.ErrWrongKey), failure{exitVault, "vault_wrong_key", "authsome doctor shows where the key comes from"}},
@@ -173,6 +183,12 @@ func failures() []knownFailure {
 		{is(broker.ErrRecord), failure{exitVault, "vault_newer", "update authsome, or log in again"}},
 		{is(broker.ErrAudit), failure{exitVault, "audit_unavailable", "nothing was done, because it could not be written down"}},
 	}
+}
+
+// isOAuth reports whether err is any other failure of an authorization server.
+func isOAuth(err error) bool {
+	return errors.Is(err, oauth.ErrAnswer) || errors.Is(err, oauth.ErrURL) || errors.Is(err, oauth.ErrIssuer) ||
+		errors.Is(err, oauth.ErrPKCE) || errors.Is(err, oauth.ErrClient) || errors.Is(err, oauth.ErrKey)
 }
 
 // isVault reports whether err is any other error of the vault.

@@ -16,6 +16,9 @@ import (
 	"authsome/internal/vault"
 )
 
+// masterKeyVariable may hold the vault's key.
+const masterKeyVariable = "AUTHSOME_MASTER_KEY"
+
 // errHome is wrapped by errors about the home folder.
 var errHome = errors.New("home folder")
 
@@ -89,7 +92,7 @@ func (a *app) vaultOptions(h home) vault.Options {
 	return vault.Options{
 		Dir:        h.vault(),
 		KeyFile:    h.keyFile(),
-		MasterKey:  secret.New(a.getenv("AUTHSOME_MASTER_KEY")),
+		MasterKey:  secret.New(a.getenv(masterKeyVariable)),
 		SessionBus: a.getenv("DBUS_SESSION_BUS_ADDRESS"),
 	}
 }
@@ -112,6 +115,7 @@ func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
 		Audit:   func() (*audit.Log, error) { return openAudit(h) },
 		Catalog: registry,
 		Profile: a.profileName(),
+		Network: a.network(),
 	})
 	return b, registry, err
 }

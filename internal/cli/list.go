@@ -29,6 +29,7 @@ type listedConnection struct {
 	Status    string     `json:"status"`
 	IsDefault bool       `json:"is_default"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Since     *time.Time `json:"expired_since,omitempty"`
 	Account   string     `json:"account,omitempty"`
 	Scopes    []string   `json:"scopes,omitempty"`
 }
@@ -107,6 +108,9 @@ func listConnection(c broker.Connection, isDefault bool) listedConnection {
 	if !c.Credential.Expiry.IsZero() {
 		l.ExpiresAt = &c.Credential.Expiry
 	}
+	if since := c.ExpiredSince(); l.Status == string(broker.Expired) {
+		l.Since = &since
+	}
 	return l
 }
 
@@ -152,7 +156,7 @@ func mark(c listedConnection) string {
 
 func statusWords(c listedConnection) string {
 	if c.Status == string(broker.Expired) {
-		return "expired: log in again"
+		return "expired " + when(*c.Since, time.Now()) + ": log in again"
 	}
 	return c.Status
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,12 +13,15 @@ import (
 	"authsome/internal/credential"
 	"authsome/internal/login"
 	"authsome/internal/prompt"
+	"authsome/internal/provider"
 )
 
 type loginOptions struct {
-	connection, flow, baseURL string
-	scopes                    []string
-	force, withToken          bool
+	connection, flow, baseURL   string
+	scopes                      []string
+	clientID, installation      string
+	clientSecretStdin           bool
+	force, withToken, noBrowser bool
 }
 
 func newLogin(a *app) *cobra.Command {
@@ -25,17 +29,25 @@ func newLogin(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "login PROVIDER",
 		Short: "Obtain a credential and keep it in the vault",
-		Long: `Obtain a credential and keep it in the vault.
+		Long: `Obtain a credential and keep it in the vault: an API key that you paste, or a
+token that the provider gives after you have logged in there.
 
 A good connection that is there already is left as it is; --force replaces it,
 and only when the new login succeeds.
-` + exitCodes(0, 2, 3, 4, 7, 8),
+` + exitCodes(0, 1, 2, 3, 4, 7, 8),
 		Example: `  authsome login openai
   printf %s "$KEY" | authsome login openai --with-token
+  authsome login github --flow device_code --client-id Ov23li...
+  authsome login notion-mcp
   authsome login github --connection work`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProviders,
-		RunE:              func(c *cobra.Command, args []string) error { return a.login(c, args[0], o) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.withToken && o.clientSecretStdin {
+				return usage(c, errors.New("--with-token and --client-secret-stdin both read standard input"))
+			}
+			return a.login(c, args[0], o)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.connection, "connection", "", "`NAME` of the connection (default \"default\")")
@@ -44,6 +56,10 @@ and only when the new login succeeds.
 	f.StringVar(&o.baseURL, "base-url", "", "`URL` of a self-hosted installation")
 	f.BoolVar(&o.force, "force", false, "log in again although there is a good connection")
 	f.BoolVar(&o.withToken, "with-token", false, "read the key or token from standard input")
+	f.BoolVar(&o.noBrowser, "no-browser", false, "print the page to open, and open nothing")
+	f.StringVar(&o.clientID, "client-id", "", "`ID` of your OAuth app; kept for the provider and profile")
+	f.BoolVar(&o.clientSecretStdin, "client-secret-stdin", false, "read the OAuth app's secret (or private key) from standard input")
+	f.StringVar(&o.installation, "installation", "", "with --flow github_app, the `NUMBER` of the installation")
 	_ = c.RegisterFlagCompletionFunc("flow", cobra.FixedCompletions(login.Flows(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -58,31 +74,78 @@ func (a *app) login(c *cobra.Command, providerName string, o loginOptions) error
 		return err
 	}
 	if o.withToken && o.flow == "" {
-		o.flow = "api_key" // whatever the provider's own flow: the token is there already
+		o.flow = provider.FlowAPIKey // whatever the provider's own flow: the token is there already
 	}
-	result, err := b.Login(c.Context(), broker.LoginRequest{
-		Provider: providerName, Name: o.connection, Flow: o.flow, BaseURL: o.baseURL, Scopes: o.scopes,
-		Force: o.force, UI: a.loginUI(providerName, o),
-	})
-	if errors.Is(err, login.ErrFlow) {
-		return &hinted{err, fmt.Sprintf("printf %%s \"$TOKEN\" | authsome login %s --with-token", providerName)}
-	}
+	client, err := a.givenClient(c, o)
 	if err != nil {
 		return err
 	}
+	result, err := b.Login(c.Context(), broker.LoginRequest{
+		Provider: providerName, Name: o.connection, Flow: o.flow, BaseURL: o.baseURL, Scopes: o.scopes,
+		Client: client, Installation: o.installation, Force: o.force, UI: a.loginUI(providerName, o),
+	})
+	if err != nil {
+		return loginHint(providerName, err)
+	}
 	a.warnShort(result)
+	if len(result.Missing) > 0 {
+		a.warn("%s did not grant: %s", providerName, strings.Join(result.Missing, " "))
+	}
 	return a.printLogin(result, o)
 }
 
-// loginUI is how the human is reached.
+// loginHint adds the command that works where this one could not.
+func loginHint(providerName string, err error) error {
+	switch {
+	case errors.Is(err, login.ErrFlow):
+		return &hinted{err, fmt.Sprintf("printf %%s \"$TOKEN\" | authsome login %s --with-token", providerName)}
+	case errors.Is(err, login.ErrTimeout), errors.Is(err, login.ErrDenied):
+		return &hinted{err, "authsome login " + providerName}
+	}
+	return err
+}
+
+// givenClient is the OAuth app named on the command line, nil for none.
+func (a *app) givenClient(c *cobra.Command, o loginOptions) (*login.Client, error) {
+	if o.clientID == "" && !o.clientSecretStdin {
+		return nil, nil
+	}
+	client := &login.Client{ID: o.clientID}
+	if o.clientSecretStdin {
+		var err error
+		if client.Secret, err = (prompt.Stdin{In: a.sys.Stdin, Lines: true}).Secret(c.Context(), login.Question{}); err != nil {
+			return nil, err
+		}
+	}
+	return client, nil
+}
+
+// loginUI is how the human is reached: whatever is piped in, the terminal, or
+// a page in the browser where an agent owns the standard streams.
 func (a *app) loginUI(providerName string, o loginOptions) login.UI {
+	var browser prompt.Browser
+	if !o.noBrowser {
+		browser = prompt.Browser{Commands: prompt.BrowserCommands(a.getenv("BROWSER"), runtime.GOOS), Env: a.withoutSecrets()}
+	}
 	switch {
 	case o.withToken:
 		return prompt.Stdin{In: a.sys.Stdin}
 	case a.interactive():
-		return prompt.Terminal{In: a.sys.Stdin, Out: a.sys.Stderr}
+		colour := a.colour(bold, "x", a.sys.Stderr) != "x"
+		return prompt.Terminal{In: a.sys.Stdin, Out: a.sys.Stderr, Browser: browser, Colour: colour}
 	}
-	return prompt.Nobody{Hint: fmt.Sprintf("printf %%s \"$KEY\" | authsome login %s --with-token", providerName)}
+	return prompt.Form{Out: a.sys.Stderr, Browser: browser}
+}
+
+// withoutSecrets is the environment less the vault's key, for the browser.
+func (a *app) withoutSecrets() []string {
+	var env []string
+	for _, entry := range a.sys.Environ {
+		if !strings.HasPrefix(entry, masterKeyVariable+"=") {
+			env = append(env, entry)
+		}
+	}
+	return env
 }
 
 // warnShort tells that a secret is too short to be hidden in answers.
@@ -99,14 +162,20 @@ func (a *app) warnShort(result broker.LoginResult) {
 
 func (a *app) printLogin(result broker.LoginResult, o loginOptions) error {
 	conn := result.Connection
-	status, text := "success", fmt.Sprintf("Logged in to %s (%s): connected.", conn.Provider, conn.Name)
+	as := ""
+	if conn.Account != "" {
+		as = " as " + prompt.Printable(conn.Account)
+	}
+	status, text := "success", fmt.Sprintf("Logged in to %s (%s)%s: connected.", conn.Provider, conn.Name, as)
 	if result.Already {
-		status, text = "already_connected", fmt.Sprintf("Already logged in to %s (%s).", conn.Provider, conn.Name)
+		status, text = "already_connected", fmt.Sprintf("Already logged in to %s (%s)%s.", conn.Provider, conn.Name, as)
 		if o.withToken {
 			a.notice("Standard input was not read. --force replaces the credential.")
 		}
 	}
-	return a.print(map[string]string{
+	document := map[string]any{
 		"status": status, "provider": conn.Provider, "connection": conn.Name, "record_status": string(broker.Connected),
-	}, func(w io.Writer) { fmt.Fprintln(w, text) })
+		"account": optional(conn.Account), "scopes": list(conn.Credential.Scopes), "missing_scopes": list(result.Missing),
+	}
+	return a.print(document, func(w io.Writer) { fmt.Fprintln(w, text) })
 }

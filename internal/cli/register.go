@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -106,17 +107,35 @@ func (a *app) confirm(ctx context.Context, def *provider.Definition, yes bool) e
 	for _, rule := range def.Rules {
 		fmt.Fprintf(w, "  %s\n", prompt.Printable(rule.String()))
 	}
-	if o := def.OAuth; o != nil {
-		fmt.Fprintln(w, "and would log you in at:")
-		for _, url := range []string{o.AuthorizationURL, o.TokenURL, o.DeviceAuthorizationURL, o.RegistrationEndpoint, o.RevocationURL} {
-			if url != "" {
-				fmt.Fprintf(w, "  %s\n", prompt.Printable(url))
-			}
-		}
+	if def.OAuth != nil {
+		showEndpoints(w, def.OAuth)
+	}
+	if foreign := def.ForeignHosts(); len(foreign) > 0 {
+		fmt.Fprintf(w, "These belong to other owners than the hosts above: %s\n", prompt.Printable(strings.Join(foreign, ", ")))
 	}
 	yes, err := prompt.Terminal{In: a.sys.Stdin, Out: w}.Confirm(ctx, "Register it?")
 	if err == nil && !yes {
 		err = login.ErrCancelled
 	}
 	return err
+}
+
+// showEndpoints shows every address that a login, a refresh or a logout uses.
+func showEndpoints(w io.Writer, o *provider.OAuth) {
+	urls := []string{
+		o.Issuer, o.Resource, o.AuthorizationURL, o.TokenURL, o.DeviceAuthorizationURL, o.RegistrationEndpoint,
+		o.InstallationTokenURL, o.RevocationURL,
+	}
+	if o.Revocation != nil {
+		urls = append(urls, o.Revocation.URL)
+	}
+	if o.Account != nil {
+		urls = append(urls, o.Account.URL)
+	}
+	fmt.Fprintln(w, "and would log you in at:")
+	for _, url := range urls {
+		if url != "" {
+			fmt.Fprintf(w, "  %s\n", prompt.Printable(url))
+		}
+	}
 }

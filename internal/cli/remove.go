@@ -28,9 +28,6 @@ func (a *app) remove(c *cobra.Command, name string) error {
 	}
 	defer b.Close()
 	gone, err := b.Remove(c.Context(), name)
-	if err != nil {
-		return err
-	}
 	document := map[string]any{"status": "removed", "provider": name, "connections": connectionNames(gone)}
-	return a.print(document, func(w io.Writer) { fmt.Fprintf(w, "Removed %s and %d connection(s).\n", name, len(gone)) })
+	return a.forgotten(err, document, func(w io.Writer) { fmt.Fprintf(w, "Removed %s and %d connection(s).\n", name, len(gone)) })
 }

@@ -13,9 +13,10 @@ func newRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke PROVIDER",
 		Short: "Forget all connections of a provider",
-		Long: `Forget all connections of a provider. A key that was made on the provider's site
-stays valid there until it is deleted there.
-` + exitCodes(0, 2, 3, 7),
+		Long: `Forget all connections of a provider and its OAuth app, and revoke their tokens
+there where it can be done. An API key stays valid until you delete it on the
+provider's site.
+` + exitCodes(0, 1, 2, 3, 7),
 		Example:           "  authsome revoke github",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeConnected,
@@ -33,11 +34,8 @@ func (a *app) revoke(c *cobra.Command, name string) error {
 		return err
 	}
 	gone, err := b.Revoke(c.Context(), name)
-	if err != nil {
-		return err
-	}
 	document := map[string]any{"status": "revoked", "provider": name, "connections": connectionNames(gone)}
-	return a.print(document, func(w io.Writer) { fmt.Fprintf(w, "Forgot %d connection(s) of %s.\n", len(gone), name) })
+	return a.forgotten(err, document, func(w io.Writer) { fmt.Fprintf(w, "Forgot %d connection(s) of %s.\n", len(gone), name) })
 }
 
 func connectionNames(connections []broker.Connection) []string {

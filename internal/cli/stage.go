@@ -100,7 +100,7 @@ func (s *stage) environment(caPath, bundlePath string) {
 	}
 	env, warnings := child.Environment(s.app.sys.Environ, child.Settings{
 		ProxyURL: s.proxy.URL().String(), BundlePath: bundlePath, RootPath: caPath, Placeholders: placeholders,
-		RoutedHosts: s.session.Routed(), Unset: []string{"AUTHSOME_MASTER_KEY"},
+		RoutedHosts: s.session.Routed(), Unset: []string{masterKeyVariable},
 	})
 	for _, w := range warnings {
 		s.app.warn("%s", w)
@@ -133,7 +133,19 @@ func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, er
 	}
 	s.app.log.LogAttrs(ctx, slog.LevelDebug, "authorized", slog.String("host", r.URL.Host), slog.String("method", r.Method),
 		slog.String("provider", use.Provider), slog.String("connection", use.Connection))
-	return proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Done: use.Done}, nil
+	return s.grant(use), nil
+}
+
+// grant is the broker's leave in the proxy's terms.
+func (s *stage) grant(use broker.Use) proxy.Grant {
+	grant := proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Done: use.Done}
+	if use.Renewable() {
+		grant.Renew = func(_ context.Context, r *http.Request) (proxy.Grant, bool) {
+			again, ok := s.session.Renew(r, use)
+			return s.grant(again), ok
+		}
+	}
+	return grant
 }
 
 // refusal turns the broker's reason into an HTTP answer.

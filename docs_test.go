@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"authsome/internal/login"
+	"authsome/internal/provider"
 	"authsome/test/lab"
 )
 
@@ -69,7 +71,7 @@ func TestDocsInvariants(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"1", "10", "2", "3", "4", "5", "6", "7", "9"} // 8 arrives with OAuth
+	want := []string{"1", "10", "2", "3", "4", "5", "6", "7", "8", "9"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(found))); diff != "" {
 		t.Errorf("invariants (-want +got):\n%s", diff)
 	}
@@ -362,4 +364,44 @@ func TestDocsErrorCodes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDocsFlows: docs/login-and-connections.md has a row for each flow, and
+// each provider that wants an OAuth app is in the row of its redirect URI.
+func TestDocsFlows(t *testing.T) {
+	text := readPage(t, "docs/login-and-connections.md")
+	_, rest, _ := strings.Cut(text, "| flow |")
+	if diff := cmp.Diff(login.Flows(), slices.Sorted(maps.Keys(table(rest)))); diff != "" {
+		t.Errorf("flows (-code +docs):\n%s", diff)
+	}
+	_, rest, _ = strings.Cut(text, "| `redirect` |")
+	got := map[string][]string{}
+	for name, cells := range table(rest) {
+		got[name] = names(cells[1])
+	}
+	registry, _, err := provider.Load(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{}
+	for _, def := range registry.All() {
+		if o := def.OAuth; o != nil && o.ClientURL != "" && o.AuthorizationURL != "" {
+			want[o.Redirect] = append(want[o.Redirect], def.Name)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("redirects (-definitions +docs):\n%s", diff)
+	}
+}
+
+// table is the rows of a table, whose heading has begun, by the code in their
+// first cell.
+func table(text string) map[string][]string {
+	text, _, _ = strings.Cut(text, "\n\n")
+	rows := map[string][]string{}
+	for _, row := range strings.Split(text, "\n")[2:] {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		rows[strings.Trim(cells[0], "`")] = cells[1:]
+	}
+	return rows
 }

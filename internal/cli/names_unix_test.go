@@ -153,7 +153,7 @@ func TestHostileTexts(t *testing.T) {
 		checkTexts(t, args, w.authsome(t, args...))
 	}
 	for name := range texts {
-		for _, args := range [][]string{{"inspect", name}, {"inspect", name, "--json"}, {"login", name}, {"register", name + ".json", "--yes"}, {"register", name + ".json", "--yes", "--json"}} {
+		for _, args := range [][]string{{"inspect", name}, {"inspect", name, "--json"}, {"login", name, "--flow", "pkce"}, {"register", name + ".json", "--yes"}, {"register", name + ".json", "--yes", "--json"}} {
 			checkTexts(t, args, w.authsome(t, args...))
 		}
 	}

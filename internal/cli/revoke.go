@@ -13,9 +13,9 @@ func newRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke PROVIDER",
 		Short: "Forget all connections of a provider",
-		Long: `Forget all connections of a provider and its OAuth app, and revoke their tokens
-there where it can be done. An API key stays valid until you delete it on the
-provider's site.
+		Long: `Forget all connections of a provider, and its OAuth app. Their tokens are revoked
+at the provider, where it can be done; an API key stays valid until you delete it
+on the provider's site.
 ` + exitCodes(0, 1, 2, 3, 7),
 		Example:           "  authsome revoke github",
 		Args:              cobra.ExactArgs(1),

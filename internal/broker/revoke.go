@@ -16,7 +16,10 @@ const farewellRemote = 30 * time.Second
 
 // RemoteError says that connections are forgotten here, and that their tokens
 // may still be good at the server.
-type RemoteError struct{ Err error }
+type RemoteError struct {
+	Err         error
+	Unsupported bool // nothing failed: the providers have no way to revoke
+}
 
 func (e *RemoteError) Error() string { return "revoke at the server: " + e.Err.Error() }
 
@@ -105,20 +108,22 @@ func (b *Broker) Revoke(ctx context.Context, provider string) ([]Connection, err
 }
 
 // revokeRemote makes the tokens of connections worthless at their servers. The
-// error is a *RemoteError. That a provider has no way to do it is none.
+// error is a *RemoteError, also when a provider has no way to do it.
 func (b *Broker) revokeRemote(ctx context.Context, gone ...Connection) error {
 	ctx, cancel := context.WithTimeout(ctx, farewellRemote)
 	defer cancel()
 	var errs []error
+	unsupported := true
 	for _, c := range gone {
-		if err := b.revokeOne(ctx, c); err != nil && !errors.Is(err, login.ErrNoRevocation) {
+		if err := b.revokeOne(ctx, c); err != nil {
+			unsupported = unsupported && errors.Is(err, login.ErrNoRevocation)
 			errs = append(errs, fmt.Errorf("%s: %w", c, err))
 		}
 	}
 	if len(errs) == 0 {
 		return nil
 	}
-	return &RemoteError{errors.Join(errs...)}
+	return &RemoteError{errors.Join(errs...), unsupported}
 }
 
 func (b *Broker) revokeOne(ctx context.Context, c Connection) error {

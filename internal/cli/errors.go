@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"authsome/internal/audit"
 	"authsome/internal/broker"
 	"authsome/internal/credential"
 	"authsome/internal/login"
@@ -156,6 +157,10 @@ func failures() []knownFailure {
 		{is(provider.ErrUnknown), failure{exitProvider, "provider_unknown", "authsome list shows every provider"}},
 		{as[*broker.NotConnected](), failure{exitNotConnected, "not_connected", ""}},
 		{as[*broker.NoDefault](), failure{exitNotConnected, "no_default", ""}},
+		{isDenied(broker.CodeVault), failure{exitVault, "vault_unavailable", ""}},
+		{isDenied(broker.CodeAudit), failure{exitVault, "audit_unavailable", ""}},
+		{isDenied(broker.CodeNotConnected), failure{exitNotConnected, "not_connected", ""}},
+		{isDenied(broker.CodeRefresh), failure{exitRefresh, "refresh_failed", ""}},
 		{as[*broker.Denied](), failure{exitRefresh, "login_needed", ""}},
 		{is(broker.ErrName), failure{exitUsage, "usage", ""}},
 		{is(prompt.ErrNobody), failure{exitUsage, "no_terminal", ""}},
@@ -181,7 +186,16 @@ func failures() []knownFailure {
 		{is(vault.ErrSwapped), failure{exitVault, "vault_damaged", "authsome doctor names what is damaged; restore it from a backup or log in again"}},
 		{isVault, failure{exitVault, "vault_unavailable", ""}},
 		{is(broker.ErrRecord), failure{exitVault, "vault_newer", "update authsome, or log in again"}},
+		{is(audit.ErrUnsafe), failure{exitVault, "audit_unsafe", ""}},
 		{is(broker.ErrAudit), failure{exitVault, "audit_unavailable", "nothing was done, because it could not be written down"}},
+	}
+}
+
+// isDenied reports whether the broker refused with a code.
+func isDenied(code broker.Code) func(error) bool {
+	return func(err error) bool {
+		var denied *broker.Denied
+		return errors.As(err, &denied) && denied.Code == code
 	}
 }
 

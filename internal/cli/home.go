@@ -124,7 +124,11 @@ func openAudit(h home) (*audit.Log, error) {
 	if err := h.make(); err != nil {
 		return nil, err
 	}
-	return audit.Open(h.auditLog())
+	log, err := audit.Open(h.auditLog())
+	if errors.Is(err, audit.ErrUnsafe) {
+		err = &hinted{err, "chmod 600 " + h.auditLog()}
+	}
+	return log, err
 }
 
 // createVault opens the vault, making it the first time, and tells where its

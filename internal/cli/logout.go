@@ -63,6 +63,10 @@ func (a *app) forgotten(err error, document map[string]any, text func(io.Writer)
 	if printed := a.print(document, text); printed != nil || remote == nil {
 		return printed
 	}
+	if remote.Unsupported {
+		a.warn("%v; its tokens stay good there until they expire or you remove them on its site", remote.Err)
+		return nil
+	}
 	if a.json {
 		return &exitError{exit: exitOther}
 	}

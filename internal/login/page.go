@@ -47,15 +47,15 @@ const PageStyle = `
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--ground);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 main{width:100%;max-width:30rem;padding:1.75rem;background:var(--paper);border:1px solid var(--line);border-radius:.75rem;overflow-wrap:anywhere}
 h1{margin:0 0 .75rem;font-size:1.375rem;line-height:1.3}
-h1::before{display:inline-block;width:1.4em;color:var(--note);content:"\2022" / ""}
-.done h1::before{color:var(--done);content:"\2713" / ""}
-.failed h1::before{color:var(--failed);content:"\2717" / ""}
+.done h1::before{margin-right:.4em;color:var(--done);content:"\2713" / ""}
+.failed h1::before{margin-right:.4em;color:var(--failed);content:"\2717" / ""}
 p{margin:.75rem 0 0}
 blockquote{margin:.75rem 0 0;padding:.5rem .75rem;border-left:.25rem solid var(--failed);color:var(--soft)}
 label{display:block;margin-top:1.25rem;font-weight:600}
 .hint{margin:.25rem 0 0;color:var(--soft)}
 .problem{color:var(--failed);font-weight:600}
-input{width:100%;margin-top:.5rem;padding:.625rem .75rem;font:1rem ui-monospace,monospace;color:inherit;background:transparent;border:1px solid var(--line);border-radius:.5rem}
+.problem::first-letter{text-transform:uppercase}
+input{width:100%;margin-top:.75rem;padding:.625rem .75rem;font:1rem ui-monospace,monospace;color:inherit;background:transparent;border:1px solid var(--line);border-radius:.5rem}
 .buttons{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.25rem}
 button{flex:1 1 8rem;min-height:2.75rem;padding:.5rem 1rem;font:inherit;font-weight:600;color:var(--ink);background:transparent;border:1px solid var(--line);border-radius:.5rem;cursor:pointer}
 button.save{color:var(--on);background:var(--note);border-color:var(--note)}

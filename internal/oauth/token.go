@@ -213,11 +213,12 @@ func isScope(s string) bool {
 	return s != "" && len(s) <= 500 && isPrintableASCII(s) && !strings.ContainsAny(s, " \"\\")
 }
 
-// MissingScopes returns the scopes that were asked for and not granted.
+// MissingScopes returns the scopes that were asked for and not granted. Those
+// that ask for a refresh token are answered by one, not by their name.
 func MissingScopes(asked, granted []string) []string {
 	var missing []string
 	for _, s := range asked {
-		if !slices.Contains(granted, s) {
+		if !slices.Contains(granted, s) && !slices.Contains([]string{"offline_access", "offline.access", "refresh_token"}, s) {
 			missing = append(missing, s)
 		}
 	}

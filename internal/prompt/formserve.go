@@ -150,6 +150,9 @@ func (f *form) finish(w http.ResponseWriter, r reply, page login.Page) {
 
 func (f *form) page(problem string) login.Page {
 	q := f.question
+	if strings.Contains(problem, q.Hint) {
+		q.Hint = "" // it is said once
+	}
 	return login.Page{
 		Kind: login.PageNote, Title: q.Label + " for " + q.Provider,
 		Lines: []string{"authsome asks for this to log in. What you enter goes to authsome on this machine, and to no agent or terminal."},

@@ -11,13 +11,11 @@ package prompt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"authsome/internal/login"
-	"authsome/internal/secret"
 )
 
 // MaxInput is how many bytes a secret may take.
@@ -61,21 +59,3 @@ func Printable(s string) string {
 
 // ErrNobody is returned when there is no human to ask.
 var ErrNobody = errors.New("there is no terminal to ask on")
-
-// Nobody is the answer where neither a terminal nor a pipe was offered.
-type Nobody struct {
-	Hint string // the command that works without a terminal
-}
-
-// Secret returns ErrNobody with the hint.
-func (n Nobody) Secret(context.Context, login.Question) (secret.Text, error) {
-	return secret.Text{}, n.err()
-}
-
-// Text returns ErrNobody with the hint.
-func (n Nobody) Text(context.Context, login.Question) (string, error) { return "", n.err() }
-
-// Visit returns ErrNobody with the hint.
-func (n Nobody) Visit(context.Context, login.Visit) error { return n.err() }
-
-func (n Nobody) err() error { return fmt.Errorf("%w: %s", ErrNobody, n.Hint) }

@@ -99,7 +99,7 @@ func writeOnce(file *os.File, line []byte) (n int, err error) {
 	err = descriptor(file, func(fd int) error {
 		for {
 			n, err = unix.Write(fd, line)
-			if err != unix.EINTR {
+			if !errors.Is(err, unix.EINTR) {
 				return err
 			}
 		}

@@ -26,7 +26,7 @@ func (f *forward) all(yield func(line []byte) bool) {
 	for {
 		line, err := f.r.ReadSlice('\n')
 		more := yield(bytes.TrimSuffix(line, []byte{'\n'}))
-		for err == bufio.ErrBufferFull {
+		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = f.r.ReadSlice('\n')
 		}
 		if err != nil && err != io.EOF {

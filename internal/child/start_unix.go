@@ -116,7 +116,9 @@ func (c *Cmd) startError(err error) error {
 	if _, dirErr := os.Stat(c.Dir); c.Dir != "" && dirErr != nil {
 		return fmt.Errorf("working directory: %w", dirErr)
 	}
-	switch err {
+	var errno unix.Errno
+	_ = errors.As(err, &errno) // zero is none of these
+	switch errno {
 	case unix.ENOENT:
 		if _, statErr := os.Stat(c.Path); statErr != nil {
 			return fmt.Errorf("%q: %w", c.Path, ErrNotFound)

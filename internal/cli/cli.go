@@ -212,6 +212,3 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	}
 	return n, c.err
 }
-
-// errSilent ends a command that has printed all there is to say: exit 1.
-var errSilent = errors.New("")

@@ -47,7 +47,7 @@ func TestProviderArgument(t *testing.T) {
 			if r.code != 2 && r.code != 3 {
 				t.Errorf("C001 C003 %q: %v", args, r)
 			}
-			if strings.ContainsAny(r.stderr, "\x1b\u202e\xff") {
+			if strings.ContainsAny(r.stderr, "\x1b\u202e") || strings.Contains(r.stderr, "\xff") {
 				t.Errorf("C001 %q: unescaped: %q", args, r.stderr)
 			}
 		}

@@ -163,7 +163,7 @@ func checkLogFile(f *os.File) error {
 	}
 	start := make([]byte, len(logStart))
 	n, err := f.ReadAt(start, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if n > 0 && string(start) != logStart {

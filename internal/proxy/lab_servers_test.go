@@ -20,7 +20,6 @@ import (
 type webServer struct {
 	mu       sync.Mutex
 	requests []*http.Request // without bodies
-	bodies   []string
 }
 
 func (u *webServer) seen() []*http.Request {

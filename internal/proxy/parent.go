@@ -100,7 +100,7 @@ func askParent(conn net.Conn, user *url.Userinfo, to authority) (early []byte, e
 		return nil, parentError("parent proxy closed the connection")
 	}
 	br := bufio.NewReader(&limited{conn, maxHead})
-	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect})
+	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // an answer to CONNECT has no body: what follows is the tunnel
 	switch {
 	case err != nil:
 		return nil, parentError("parent proxy gave no answer to CONNECT")

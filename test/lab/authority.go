@@ -36,7 +36,8 @@ const (
 
 // An authority issues the upstream's certificates.
 type authority struct {
-	root, unknown, weak, constrained *signer
+	root, unknown, constrained *signer
+	weak                       func() (*signer, error) // takes its time
 
 	mu     sync.Mutex // guards issued
 	issued map[issue]*tls.Certificate
@@ -68,15 +69,21 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	a.constrained.chain = [][]byte{a.constrained.cert.Raw}
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	a.weak = sync.OnceValues(a.newWeak)
+	return a, nil
+}
+
+// newWeak returns an intermediate authority with an RSA key.
+func (a *authority) newWeak() (*signer, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, err
 	}
-	if a.weak, err = newSigner(template("authsome lab RSA"), rsaKey, a.root); err != nil {
-		return nil, err
+	weak, err := newSigner(template("authsome lab RSA"), key, a.root)
+	if err == nil {
+		weak.chain = [][]byte{weak.cert.Raw}
 	}
-	a.weak.chain = [][]byte{a.weak.cert.Raw}
-	return a, nil
+	return weak, err
 }
 
 // newKey returns a P-256 key; making one can't go wrong.
@@ -149,7 +156,11 @@ func (a *authority) make(host string, kind Certificate) (*tls.Certificate, error
 	case CNOnly:
 		t.DNSNames, t.IPAddresses = nil, nil
 	case SHA1:
-		by, t.SignatureAlgorithm = a.weak, x509.SHA1WithRSA
+		weak, err := a.weak()
+		if err != nil {
+			return nil, err
+		}
+		by, t.SignatureAlgorithm = weak, x509.SHA1WithRSA
 	case RSA1024:
 		weak, err := rsa.GenerateKey(rand.Reader, 1024)
 		if err != nil {

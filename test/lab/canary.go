@@ -41,6 +41,17 @@ func (l *Lab) CanaryAs(label, format string) string {
 
 const coreLen = 32
 
+// Watch adds a secret that was made elsewhere. It has at least coreLen
+// characters, so that halves of it are no coincidence.
+func (l *Lab) Watch(label, secret string) {
+	if len(secret) < coreLen {
+		panic("a secret too short to search for: " + label)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.canaries = append(l.canaries, canary{label, secret})
+}
+
 // Search fails the test for every canary in the files below the given
 // directories, in their names, or in the given files.
 func (l *Lab) Search(t testing.TB, where ...string) {
@@ -106,7 +117,7 @@ func (l *Lab) FindBytes(name string, data []byte) []Hit {
 	defer l.mu.Unlock()
 	var hits []Hit
 	for _, c := range l.canaries {
-		for _, half := range []string{c.core[:coreLen/2], c.core[coreLen/2:]} {
+		for _, half := range []string{c.core[:len(c.core)/2], c.core[len(c.core)/2:]} {
 			for _, f := range forms(half) {
 				if i := bytes.Index(data, f.text); i >= 0 {
 					hits = append(hits, Hit{name, c.label, f.name, i})

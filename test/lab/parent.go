@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -135,7 +136,7 @@ func readHead(br *bufio.Reader) ([]byte, error) {
 	for len(head) < maxBody {
 		line, err := br.ReadSlice('\n')
 		head = append(head, line...)
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, err
 		}
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {

@@ -24,9 +24,15 @@ const maxHosts = 1024
 // tls.Config for all of them is what makes session tickets work.
 type interceptedHost struct {
 	config     *tls.Config
-	accepted   atomic.Bool // a client accepted our certificate and sent a request
-	complained atomic.Bool // KindUntrusted was reported
+	accepted   atomic.Bool  // a client accepted our certificate and sent a request
+	closes     atomic.Int32 // connections that ended without a word before that
+	complained atomic.Bool  // KindUntrusted was reported
 }
+
+// silentCloses is how many connections to a host no client has accepted yet
+// must end without a word before that means something: clients open spare ones
+// and drop them, also in the middle of a handshake.
+const silentCloses = 3
 
 // intercepted returns what is kept for host, or the error that no leaf can be
 // had.
@@ -99,6 +105,7 @@ type helloKey struct{}
 // childTLS notices how the client's side of a TLS connection begins.
 type childTLS struct {
 	*tls.Conn
+	host  *interceptedHost
 	spoke bool  // a byte of a request arrived
 	err   error // what ended reading before that
 }
@@ -107,6 +114,7 @@ func (c *childTLS) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if !c.spoke && n > 0 {
 		c.spoke = true
+		c.host.accepted.Store(true)
 	} else if !c.spoke && err != nil {
 		c.err = err
 	}
@@ -118,7 +126,7 @@ func (s *server) intercept(c *client, conn net.Conn, to authority, host *interce
 	seen := new(hello)
 	ctx, cancel := context.WithTimeout(context.WithValue(s.ctx, helloKey{}, seen), handshakeTimeout)
 	defer cancel()
-	child := &childTLS{Conn: tls.Server(conn, host.config)}
+	child := &childTLS{Conn: tls.Server(conn, host.config), host: host}
 	if err := child.HandshakeContext(ctx); err != nil {
 		s.handshakeFailed(to, host, seen, err)
 		return
@@ -129,10 +137,7 @@ func (s *server) intercept(c *client, conn net.Conn, to authority, host *interce
 	} else {
 		s.serveTunnel(c, child, to)
 	}
-	switch {
-	case child.spoke:
-		host.accepted.Store(true)
-	case child.err != nil:
+	if !child.spoke && child.err != nil {
 		s.distrusted(to, host, child.err)
 	}
 }
@@ -149,11 +154,13 @@ func (s *server) handshakeFailed(to authority, host *interceptedHost, seen *hell
 }
 
 // distrusted reports, once for each host, that a client seems not to accept
-// our certificate. An alert says so; an end without one says so only for a
-// host that no client has accepted yet, because clients also open connections
-// that they then don't need.
+// our certificate. An alert says so; an end without one says so only when it
+// happens silentCloses times and no client has accepted the host.
 func (s *server) distrusted(to authority, host *interceptedHost, err error) {
-	if !isCertificateAlert(err) && host.accepted.Load() || errors.Is(err, context.Canceled) || s.closing.Load() {
+	if errors.Is(err, context.Canceled) || s.closing.Load() {
+		return
+	}
+	if !isCertificateAlert(err) && (host.accepted.Load() || host.closes.Add(1) < silentCloses) {
 		return
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {

@@ -76,7 +76,8 @@ func (p *process) attend(ctx context.Context, sigs chan os.Signal, tty *terminal
 				return status
 			}
 			p.stopped = status.Stopped()
-			if p.stopped && tty.hasJobControl() {
+			// The report may be old: a shell may have continued both of us since.
+			if p.stopped && isStopped(p.pid) && tty.hasJobControl() {
 				suspend()
 			}
 		case sig := <-sigs:

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"authsome/internal/audit"
 	"authsome/internal/broker"
 	"authsome/internal/credential"
 	"authsome/internal/login"
@@ -186,7 +185,6 @@ func failures() []knownFailure {
 		{is(vault.ErrSwapped), failure{exitVault, "vault_damaged", "authsome doctor names what is damaged; restore it from a backup or log in again"}},
 		{isVault, failure{exitVault, "vault_unavailable", ""}},
 		{is(broker.ErrRecord), failure{exitVault, "vault_newer", "update authsome, or log in again"}},
-		{is(audit.ErrUnsafe), failure{exitVault, "audit_unsafe", ""}},
 		{is(broker.ErrAudit), failure{exitVault, "audit_unavailable", "nothing was done, because it could not be written down"}},
 	}
 }

@@ -125,7 +125,7 @@ func openAudit(h home) (*audit.Log, error) {
 		return nil, err
 	}
 	log, err := audit.Open(h.auditLog())
-	if errors.Is(err, audit.ErrUnsafe) {
+	if info, statErr := os.Lstat(h.auditLog()); errors.Is(err, audit.ErrUnsafe) && statErr == nil && info.Mode().IsRegular() && openToOthers(info) {
 		err = &hinted{err, "chmod 600 " + h.auditLog()}
 	}
 	return log, err

@@ -281,6 +281,7 @@ func TestClient_injection(t *testing.T) {
 	for _, c := range cases {
 		w.login(t, c.provider, c.key)
 	}
+	w.Reset() // a login may ask who has logged in
 	for _, c := range cases {
 		t.Run(c.provider, func(t *testing.T) {
 			t.Parallel()

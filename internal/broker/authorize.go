@@ -138,15 +138,18 @@ func portOf(r *http.Request) uint16 {
 	return port
 }
 
-// takeSelector removes the connection header and returns its value.
+// takeSelector removes the connection header, in every spelling, and returns
+// its value. Several values become one that no connection can have.
 func takeSelector(r *http.Request) string {
-	selector := r.Header.Get(ConnectionHeader)
-	for key := range r.Header {
+	var given []string
+	for key, values := range r.Header {
 		if strings.EqualFold(strings.ReplaceAll(key, "_", "-"), ConnectionHeader) {
+			given = append(given, values...)
 			delete(r.Header, key)
 		}
 	}
-	return selector
+	slices.Sort(given)
+	return strings.Join(slices.Compact(given), ",")
 }
 
 // choice is a connection and the rule that leads to it.
@@ -192,7 +195,10 @@ func placeholders(candidates []provider.Candidate, r *http.Request) (marked []pr
 					continue
 				}
 				marked = append(marked, c)
-				if selector == "" {
+				if selector != "" && named != "" && named != selector {
+					named = selector + "," + named // no connection can have that name
+				}
+				if named != "" {
 					selector = named
 				}
 			}
@@ -297,6 +303,10 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	c, denied := s.fresh(r.Context(), c)
 	if denied != nil {
 		return Use{}, denied
+	}
+	// Another login may have put a credential for other hosts in its place.
+	if rule := ch.candidate.Rule.String(); c.BaseURL != ch.connection.BaseURL || !c.bound(rule) {
+		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "it was logged in anew, and not for " + rule, loginCommand(c.Provider, c.Name, true)}
 	}
 	inject.StripPlaceholder(r)
 	var redact []string

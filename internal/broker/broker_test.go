@@ -199,6 +199,17 @@ func TestAuthorize(t *testing.T) {
 			want: outcome{Header: set("Bearer alpha-work-key"), Use: "alpha/work"}},
 		"a connection that is not there": {
 			request: get("https://alpha.test.example/", "Authorization", "Bearer authsome-proxy-managed:nope"), want: outcome{Denied: broker.CodeNoConnection}},
+		"odd bytes behind a name": {
+			request: get("https://alpha.test.example/", "Authorization", "Bearer authsome-proxy-managed:work,nope"), want: outcome{Denied: broker.CodeNoConnection}},
+		"two names": {
+			request: get("https://alpha.test.example/", "Authsome-Connection", "work", "Authsome-Connection", "-"), want: outcome{Denied: broker.CodeNoConnection}},
+		"a name under another spelling": {
+			request: get("https://alpha.test.example/", "authsome_connection", "nope"), want: outcome{Denied: broker.CodeNoConnection}},
+		"two placeholders": {
+			request: get("https://alpha.test.example/", "Authorization", "Bearer authsome-proxy-managed:work", "authorization", "Bearer authsome-proxy-managed:default"),
+			want:    outcome{Denied: broker.CodeNoConnection}},
+		"no credential wanted": {
+			request: get("https://alpha.test.example/", "Authsome-Connection", "-"), want: outcome{Header: http.Header{}}},
 		"another provider's name": {
 			request: get("https://alpha.test.example/", "Authsome-Connection", "beta/default"), want: outcome{Denied: broker.CodeNoConnection}},
 		"R052 several and no default": {request: get("https://named.example.org/"), want: outcome{Denied: broker.CodeNoDefault}},

@@ -151,6 +151,7 @@ func failures() []knownFailure {
 	return []knownFailure{
 		{as[*usageError](), failure{exitUsage, "usage", ""}},
 		{is(errUsage), failure{exitUsage, "usage", ""}},
+		{as[*broker.RemoteError](), failure{exitOther, "not_revoked", "it is forgotten here; revoke it on the provider's site"}},
 		{is(login.ErrCancelled), failure{exitCancelled, "cancelled", ""}},
 		{is(context.Canceled), failure{exitCancelled, "cancelled", ""}},
 		{is(provider.ErrUnknown), failure{exitProvider, "provider_unknown", "authsome list shows every provider"}},
@@ -173,7 +174,6 @@ func failures() []knownFailure {
 		{as[*oauth.Error](), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{isOAuth, failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(provider.ErrBaseURL), failure{exitUsage, "base_url", ""}},
-		{as[*broker.RemoteError](), failure{exitOther, "not_revoked", "it is forgotten here; revoke it on the provider's site"}},
 		{is(prompt.ErrInput), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(credential.ErrInvalid), failure{exitLogin, "authentication_failed", "nothing was stored"}},
 		{is(vault.ErrWrongKey), failure{exitVault, "vault_wrong_key", "authsome doctor shows where the key comes from"}},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"strings"
 
@@ -101,6 +102,10 @@ func loginHint(providerName string, err error) error {
 		return &hinted{err, fmt.Sprintf("printf %%s \"$TOKEN\" | authsome login %s --with-token", providerName)}
 	case errors.Is(err, login.ErrTimeout), errors.Is(err, login.ErrDenied):
 		return &hinted{err, "authsome login " + providerName}
+	}
+	var network net.Error
+	if errors.As(err, &network) {
+		return &hinted{err, "nothing was stored; check the network and HTTPS_PROXY, then: authsome login " + providerName}
 	}
 	return err
 }

@@ -205,8 +205,8 @@ func TestFindPlaceholder(t *testing.T) {
 		"authsome-proxy-managed:work":    {"work", true},
 		"authsome-proxy-managed:gh/work": {"gh/work", true},
 		"authsome-proxy-managed:":        {"", true},
-		"authsome-proxy-managed:a b":     {"a", true},
-		"x:authsome-proxy-managed:w\r\n": {"w", true},
+		"authsome-proxy-managed:a b":     {"a b", true},
+		"x:authsome-proxy-managed:w\r\n": {"w\r\n", true},
 		"authsome-proxy-managed-2:work":  {"", true},
 	}
 	for value, want := range tests {

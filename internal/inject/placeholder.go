@@ -11,23 +11,14 @@ const Placeholder = "authsome-proxy-managed"
 
 // FindPlaceholder looks for the placeholder in a value that a client sent.
 // "authsome-proxy-managed:NAME" and "authsome-proxy-managed:PROVIDER/NAME"
-// name a connection: selector is then what stands behind the colon, else "".
+// name a connection: selector is then all that stands behind the colon, also
+// what can't be a name, for it must not be taken for another one; else "".
 func FindPlaceholder(value string) (selector string, ok bool) {
 	_, rest, ok := strings.Cut(value, Placeholder)
 	if !ok || !strings.HasPrefix(rest, ":") {
 		return "", ok
 	}
-	rest = rest[1:]
-	end := strings.IndexFunc(rest, func(c rune) bool { return !isSelector(c) })
-	if end < 0 {
-		end = len(rest)
-	}
-	return rest[:end], true
-}
-
-// isSelector reports whether c may stand in a connection's or provider's name.
-func isSelector(c rune) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-/@+", c)
+	return rest[1:], true
 }
 
 // StripPlaceholder removes every Authorization that holds a placeholder, bare

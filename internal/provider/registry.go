@@ -59,7 +59,7 @@ func Load(customDir string) (*Registry, []error, error) {
 // does not let the bundled one show.
 func (r *Registry) Get(name string) (*Definition, error) {
 	if err := checkName(name); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+		return nil, invalidName(name, err)
 	}
 	def, _, err := r.custom(name)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -71,14 +71,29 @@ func (r *Registry) Get(name string) (*Definition, error) {
 	return nil, r.unknown(name)
 }
 
+// invalidName is the error for what can't be a name.
+func invalidName(name string, err error) error {
+	if len(name) > maxShown {
+		return fmt.Errorf("%w: what has %d characters is no provider's name", ErrUnknown, len(name))
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
 // unknown is the error for a name nobody has, with the one that may be meant.
 func (r *Registry) unknown(name string) error {
 	custom, _, _ := r.folder.list()
 	if near := nearest(name, append(r.bundledNames(), custom...)); near != "" {
 		return fmt.Errorf("%w %q; did you mean %q?", ErrUnknown, name, near)
 	}
+	if len(name) > maxShown {
+		return fmt.Errorf("%w: nobody's name has %d characters", ErrUnknown, len(name))
+	}
 	return fmt.Errorf("%w %q", ErrUnknown, name)
 }
+
+// maxShown is how long an unknown name may be, in bytes, to be repeated in an
+// error: what is longer may be a key in the wrong place.
+const maxShown = 24
 
 // bundledNames returns the names of the bundled definitions, sorted.
 func (r *Registry) bundledNames() []string {
@@ -188,7 +203,7 @@ func (r *Registry) Register(data []byte, force bool) (*Definition, error) {
 // ErrUnknown.
 func (r *Registry) Removable(name string) error {
 	if err := checkName(name); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnknown, err)
+		return invalidName(name, err)
 	}
 	switch {
 	case r.folder.has(name):

@@ -293,57 +293,6 @@ func (s *Session) chosen(snap *snapshot, c provider.Candidate) (*choice, Use, *D
 	return &choice{c, connection}, Use{}, nil
 }
 
-// use puts the credential on the request. The audit line is written before
-// anybody else sees the result: no line, no use.
-func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
-	c := ch.connection
-	if rule := ch.candidate.Rule.String(); !c.bound(rule) {
-		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "the provider's definition now claims " + rule + ", which the credential was not logged in for", loginCommand(c.Provider, c.Name, true)}
-	}
-	c, denied := s.fresh(r.Context(), c)
-	if denied != nil {
-		return Use{}, denied
-	}
-	// Another login may have put a credential for other hosts in its place.
-	if rule := ch.candidate.Rule.String(); c.BaseURL != ch.connection.BaseURL || !c.bound(rule) {
-		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "it was logged in anew, and not for " + rule, loginCommand(c.Provider, c.Name, true)}
-	}
-	inject.StripPlaceholder(r)
-	var redact []string
-	for _, injection := range ch.candidate.Def.Inject {
-		secrets, err := injection.Apply(r, c.Credential)
-		if err != nil {
-			return Use{}, &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
-		}
-		redact = append(redact, secrets...)
-	}
-	entry := s.entry(r, audit.Use, audit.Allow, "")
-	entry.Provider, entry.Connection = c.Provider, c.Name
-	done, err := s.broker.recordUse(entry)
-	if err != nil {
-		return Use{}, &Denied{CodeAudit, c.Provider, c.Name, err.Error(), "authsome doctor"}
-	}
-	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Done: done, connection: c, candidate: ch.candidate}, nil
-}
-
-// Renewable reports whether Renew could bring another credential.
-func (u Use) Renewable() bool { return u.connection.refreshable() }
-
-// Renew is for a request that the API answered with 401: where Rejected finds
-// another credential it puts that one on r, which is the request as Authorize
-// left it, and returns leave to send it once more.
-func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
-	if !s.Rejected(r.Context(), u) {
-		return Use{}, false
-	}
-	c, err := s.broker.named(r.Context(), u.Provider, u.Connection)
-	if err != nil {
-		return Use{}, false
-	}
-	again, denied := s.use(r, &choice{u.candidate, c})
-	return again, denied == nil
-}
-
 func (s *Session) entry(r *http.Request, event, decision, reason string) audit.Entry {
 	return audit.Entry{
 		Event: event, Profile: s.broker.config.Profile, Host: r.URL.Host, Method: r.Method,

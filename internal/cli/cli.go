@@ -126,7 +126,7 @@ them on requests by destination, so that the programs you run never hold them.`,
 	flags.BoolVar(&a.quiet, "quiet", false, "no notices; data, warnings of consequence and errors still appear")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also NO_COLOR)")
 	flags.BoolVar(&a.verbose, "verbose", false, "debug log on stderr")
-	flags.StringVar(&a.logFile, "log-file", "", "append the debug log to this `FILE`")
+	flags.StringVar(&a.logFile, "log-file", "", "append the debug log to this `FILE` (also AUTHSOME_LOG)")
 	flags.StringVar(&a.profile, "profile", "", "use the profile called `NAME` (also AUTHSOME_PROFILE, else \"default\")")
 	for _, command := range commands() {
 		root.AddCommand(command(a))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,10 +121,10 @@ func (a *app) openLog() error {
 	if a.verbose {
 		w = a.sys.Stderr
 	}
-	if a.logFile != "" {
-		f, err := openLogFile(a.logFile)
+	if path := cmp.Or(a.logFile, a.getenv("AUTHSOME_LOG")); path != "" {
+		f, err := openLogFile(path)
 		if err != nil {
-			return fmt.Errorf("--log-file: %w", err)
+			return fmt.Errorf("--log-file or AUTHSOME_LOG: %w", err)
 		}
 		w = f // closed by the end of the process
 		if a.verbose {

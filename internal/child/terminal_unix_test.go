@@ -264,7 +264,7 @@ func TestJobControl(t *testing.T) {
 		s := shell(t)
 		s.write("$A sleep 30 &\n")
 		s.expect(`\[1\] (\d+)`)
-		s.write("sleep 1; kill -TSTP $!; sleep 1; jobs; ps -o stat= --ppid $!; kill %1; kill -CONT $!; wait $!; echo co\"\"de:$?.\n")
+		s.write("sleep 1; kill -TSTP $!; sleep 1; jobs; ps -o stat= --ppid $!; kill %1; kill -CONT $!; sleep 1; wait $!; echo co\"\"de:$?.\n")
 		s.expect("Stopped")
 		s.expect(`T`)
 		s.expect(`code:143\.`)

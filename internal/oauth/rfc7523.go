@@ -122,7 +122,7 @@ func (c *Client) parseInstallation(a answer, secrets []secret.Text) (Token, erro
 func (c *Client) installationError(a answer, secrets []secret.Text) *Error {
 	e := &Error{Status: a.status}
 	if o, err := decode(a); err == nil {
-		e.Description = clean(hide(o.lenient("message"), secrets), maxDescription)
+		e.Description = Clean(hide(o.lenient("message"), secrets), maxDescription)
 	}
 	return e
 }

@@ -80,7 +80,7 @@ func (c *Client) parseDevice(a answer, now time.Time, q Quirks, secrets []secret
 	if d.UserCode, err = o.text("user_code"); err != nil {
 		return d, err
 	}
-	if d.DeviceCode.IsZero() || d.UserCode == "" || d.UserCode != clean(d.UserCode, maxUserCode) {
+	if d.DeviceCode.IsZero() || d.UserCode == "" || d.UserCode != Clean(d.UserCode, maxUserCode) {
 		return DeviceAuthorization{}, fmt.Errorf("%w: missing or malformed device_code or user_code", ErrAnswer)
 	}
 	if d.VerificationURI, d.VerificationURIComplete, err = c.verificationURIs(o); err != nil {

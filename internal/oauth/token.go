@@ -111,7 +111,7 @@ func (o object) tokenAnswer(name string, q Quirks) (r tokenAnswer, err error) {
 
 // keep stores a field of Extra unless it repeats a token.
 func (r *tokenAnswer) keep(path, value string, tokens ...secret.Text) {
-	value = clean(hide(value, tokens), maxDescription)
+	value = Clean(hide(value, tokens), maxDescription)
 	if value == "" {
 		return
 	}

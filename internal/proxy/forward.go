@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"strings"
 )
@@ -264,9 +263,8 @@ func (s *server) roundTrip(w http.ResponseWriter, out *http.Request, x *exchange
 		out.URL.Opaque = "//" + out.URL.Host + out.URL.Opaque
 	}
 	interim := &interim{w: w, x: x}
-	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: interim.relay})
 	pool := s.upstreams.transport(out, x)
-	resp, err := pool.RoundTrip(out.WithContext(ctx))
+	resp, err := pool.roundTrip(out, interim)
 	interim.end()
 	if err != nil {
 		if pool.certificates.Load() && isAlert(err) {

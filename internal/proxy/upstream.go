@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -52,8 +53,29 @@ type upstreams struct {
 // upstream is one pool.
 type upstream struct {
 	*http.Transport
+	key          poolKey
 	used         uint64
 	certificates atomic.Bool // the server has asked for a client certificate
+}
+
+// roundTrip sends out on one of the pool's connections and returns the final
+// response. It is the one place that chooses between the two protocols.
+func (p *upstream) roundTrip(out *http.Request, i *interim) (*http.Response, error) {
+	if p.key.kind == poolHTTP2 {
+		return p.roundTripHTTP2(out, i)
+	}
+	return p.roundTripHTTP1(out, i)
+}
+
+// roundTripHTTP2 speaks HTTP/2, or HTTP/1.1 when the server has no HTTP/2.
+func (p *upstream) roundTripHTTP2(out *http.Request, i *interim) (*http.Response, error) {
+	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: i.relay})
+	return p.RoundTrip(out.WithContext(ctx))
+}
+
+func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response, error) {
+	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: i.relay})
+	return p.RoundTrip(out.WithContext(ctx))
 }
 
 func newUpstreams(s *server) *upstreams {
@@ -131,7 +153,7 @@ func (u *upstreams) open(key poolKey) *upstream {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(key.kind == poolHTTP2)
-	pool := &upstream{Transport: &http.Transport{
+	pool := &upstream{key: key, Transport: &http.Transport{
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,

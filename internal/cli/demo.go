@@ -218,7 +218,10 @@ func (a *app) demoClient(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parent := a.parentProxy()
+	parent, err := a.parentProxy()
+	if err != nil {
+		return err
+	}
 	transport := demoTransport(pool, parent)
 	defer transport.CloseIdleConnections()
 	response, err := transport.RoundTrip(r)

@@ -123,7 +123,7 @@ func join(a, b net.Conn) {
 	both.Wait()
 }
 
-func demoTransport(pool *x509.CertPool, parent func(string, uint16, string) (*url.URL, error)) *http.Transport {
+func demoTransport(pool *x509.CertPool, parent parentFunc) *http.Transport {
 	return &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		Proxy: func(r *http.Request) (*url.URL, error) {

@@ -161,13 +161,13 @@ func checkRoots() check {
 }
 
 func (a *app) checkProxy() check {
-	parent := a.parentProxy()
-	u, err := parent("api.example.com", 443, "https")
+	parent, err := a.parentProxy()
 	if err != nil {
-		return result("parent proxy", "", fmt.Errorf("HTTPS_PROXY: %w", err))
+		return result("parent proxy", "", err)
 	}
-	if u == nil {
-		return check{Name: "parent proxy", OK: true, Detail: "none"}
+	u, err := parent("api.example.com", 443, "https")
+	if err != nil || u == nil {
+		return result("parent proxy", "none", err)
 	}
-	return check{Name: "parent proxy", OK: true, Detail: u.Redacted()}
+	return result("parent proxy", describeProxy(u), a.checkOuter(a.outer(parent)))
 }

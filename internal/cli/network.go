@@ -44,7 +44,10 @@ func (a *app) transport() (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	parent := a.parentProxy()
+	parent, err := a.parentProxy()
+	if err != nil {
+		return nil, err
+	}
 	return &http.Transport{
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			return parent(r.URL.Hostname(), portOf(r.URL), r.URL.Scheme)

@@ -8,15 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/net/http/httpproxy"
 
 	"authsome/internal/broker"
 	"authsome/internal/ca"
@@ -45,12 +42,16 @@ type stage struct {
 
 // openStage sets everything up and starts the proxy.
 func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptions) (*stage, error) {
-	s := &stage{app: a, session: session, options: o, nested: a.nested(), warned: map[string]bool{}, stop: func() {}}
-	var err error
+	s := &stage{app: a, session: session, options: o, warned: map[string]bool{}, stop: func() {}}
+	parent, nested, err := a.wayOut()
+	if err != nil {
+		return nil, err
+	}
+	s.nested = nested
 	if s.dir, err = child.NewRunDir(a.getenv("XDG_RUNTIME_DIR"), a.tempDir()); err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.start(ctx, parent); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -59,14 +60,14 @@ func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptio
 
 // start writes the run's files, starts the proxy and works out the child's
 // environment.
-func (s *stage) start(ctx context.Context) error {
+func (s *stage) start(ctx context.Context, parent parentFunc) error {
 	trust, caPath, bundlePath, err := newTrust(s.dir, s.app.userBundles(), s.session.Hosts(), s.session.Routed)
 	if err != nil {
 		return err
 	}
 	s.proxy = &proxy.Proxy{
 		Claims: s.session.Claims, Authorize: s.authorize, Admit: s.admit, Leaf: trust.leaf,
-		Roots: s.app.upstreamRoots, Parent: s.app.parentProxy(), Report: s.report, Log: s.app.log,
+		Roots: s.app.upstreamRoots, Parent: parent, Report: s.report, Log: s.app.log,
 	}
 	listener, err := s.proxy.Listen(ctx, s.options.listen)
 	if err != nil {
@@ -204,36 +205,6 @@ func (s *stage) warnOnce(key, format string, args ...any) {
 	if !said {
 		s.app.warn(format, args...)
 	}
-}
-
-// parentProxy is the way out that authsome's own environment prescribes.
-func (a *app) parentProxy() func(host string, port uint16, scheme string) (*url.URL, error) {
-	either := func(upper string) string {
-		if value := a.getenv(strings.ToLower(upper)); value != "" {
-			return value
-		}
-		return a.getenv(upper)
-	}
-	all := either("ALL_PROXY")
-	config := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY")}
-	if config.HTTPProxy == "" {
-		config.HTTPProxy = all
-	}
-	if config.HTTPSProxy == "" {
-		config.HTTPSProxy = all
-	}
-	find := config.ProxyFunc()
-	return func(host string, port uint16, scheme string) (*url.URL, error) {
-		return find(&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(int(port)))})
-	}
-}
-
-// nested reports whether our own way out is the proxy of a run around this
-// one, which is to leave alone what we put on a request.
-func (a *app) nested() bool {
-	u, err := a.parentProxy()("authsome.invalid", 443, "https")
-	return err == nil && u != nil && net.ParseIP(u.Hostname()).IsLoopback() &&
-		a.getenv("AUTHSOME_PROXY_MODE") == "true" && a.getenv(caVariable) != ""
 }
 
 // userBundles is the PEM of the certificates that the user's own variables

@@ -5,45 +5,80 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 )
 
-// minNeedle is the shortest string that is looked for: shorter ones turn up
-// by chance.
-const minNeedle = 8
+const (
+	// minNeedle is the shortest string that is looked for: shorter ones turn
+	// up by chance.
+	minNeedle = 8
+	// wideSecret is the longest secret whose spellings with every character
+	// escaped are looked for: they are up to six times as long, and all of a
+	// spelling must fit into memory.
+	wideSecret = 512
+)
 
-// needles returns every spelling of secrets that is looked for, the shortest
-// first: as it is, percent-encoded, as in JSON and HTML, in hexadecimal, and
-// in base64 at each of the three offsets it can have inside a longer text.
+// needles returns every spelling of secrets that is looked for, sorted. Of a
+// string that holds another of them, as "Bearer x" does, only the string
+// itself is: its other spellings hold spellings of the other.
 func needles(secrets []string) [][]byte {
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minNeedle })
 	var all []string
 	for _, s := range secrets {
-		if len(s) < minNeedle {
-			continue
+		all = append(all, s)
+		if !slices.ContainsFunc(secrets, func(inner string) bool { return inner != s && strings.Contains(s, inner) }) {
+			all = append(all, spellings(s)...)
 		}
-		all = append(all, s, html.EscapeString(s), hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s))))
-		for _, escaped := range []string{url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20")} {
-			all = append(all, escaped, lowerEscapes(escaped))
-		}
-		all = append(all, jsonSpellings(s)...)
-		all = append(all, base64Spellings(s)...)
 	}
-	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < minNeedle })
-	slices.SortFunc(all, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a, b)
-	})
+	slices.Sort(all)
 	var found [][]byte
 	for _, s := range slices.Compact(all) {
-		found = append(found, []byte(s))
+		if len(s) >= minNeedle {
+			found = append(found, []byte(s))
+		}
 	}
 	return found
+}
+
+// spellings are what software makes of s when it puts it into something else.
+func spellings(s string) []string {
+	all := slices.Concat(percentSpellings(s), jsonSpellings(s), htmlSpellings(s), base64Spellings(s))
+	all = append(all, hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s))))
+	all = append(all, strings.ReplaceAll(s, "=", "=3D")) // quoted-printable
+	if len(s) <= wideSecret {
+		all = append(all, strings.TrimSuffix(each(s, "%c\x00"), "\x00")) // UTF-16 in either order
+		for _, format := range []string{"%%%02x", "%%%02X", `\u%04x`, `\u%04X`, `\x%02x`, "&#%d;", "&#x%x;", "&#x%X;"} {
+			all = append(all, each(s, format))
+		}
+	}
+	return all
+}
+
+// each formats every byte of s.
+func each(s, format string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, format, s[i])
+	}
+	return b.String()
+}
+
+// percentSpellings are s in queries, forms and paths, as net/url, RFC 3986
+// and JavaScript see it, once and twice, with either case of digits.
+func percentSpellings(s string) []string {
+	query, path := url.QueryEscape(s), url.PathEscape(s)
+	component := strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(query)
+	var spelled []string
+	for _, once := range []string{query, path, component, strings.ReplaceAll(query, "+", "%20")} {
+		for _, escaped := range []string{once, lowerEscapes(once)} {
+			spelled = append(spelled, escaped, strings.ReplaceAll(escaped, "%", "%25"))
+		}
+	}
+	return spelled
 }
 
 // lowerEscapes spells %2F as %2f.
@@ -57,137 +92,56 @@ func lowerEscapes(s string) string {
 	return string(b)
 }
 
-// jsonSpellings are what encoders make of s: with and without HTML's
-// characters escaped, with and without an escaped slash.
+// escapers are what JSON encoders escape beyond need: what means something to
+// HTML, as Go, Gson and .NET see it.
+var escapers = []*strings.Replacer{
+	strings.NewReplacer(),
+	strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`),
+	strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`, "=", `\u003d`, "'", `\u0027`),
+	strings.NewReplacer("<", `\u003C`, ">", `\u003E`, "&", `\u0026`, "'", `\u0027`, "+", `\u002B`, "`", `\u0060`, `\"`, `\u0022`),
+}
+
+// jsonSpellings are s in a JSON string, and in one inside another.
 func jsonSpellings(s string) []string {
-	var spellings []string
-	for _, escapeHTML := range []bool{false, true} {
-		var b bytes.Buffer
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(escapeHTML)
-		if encoder.Encode(s) != nil {
-			continue
-		}
-		text := strings.TrimSpace(b.String())
-		text = text[1 : len(text)-1]
-		spellings = append(spellings, text, strings.ReplaceAll(text, "/", `\/`))
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(s) != nil {
+		return nil
 	}
-	return spellings
+	quoted := strings.TrimSpace(b.String())
+	var spelled []string
+	for _, escaper := range escapers {
+		plain := escaper.Replace(quoted[1 : len(quoted)-1])
+		for _, once := range []string{plain, strings.ReplaceAll(plain, "/", `\/`)} {
+			spelled = append(spelled, once, strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(once))
+		}
+	}
+	return spelled
+}
+
+// htmlSpellings are s in HTML and XML, as Go, Python, JavaScript and PHP
+// write it.
+func htmlSpellings(s string) []string {
+	named := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
+	all := []string{html.EscapeString(s), named.Replace(s)}
+	for _, apostrophe := range []string{"&#39;", "&#x27;", "&#039;", "&apos;"} {
+		all = append(all, strings.ReplaceAll(named.Replace(s), "'", apostrophe))
+	}
+	return append(all, strings.NewReplacer("'", "&#39;", "/", "&#x2F;", "=", "&#x3D;", "`", "&#x60;").Replace(named.Replace(s)))
 }
 
 // base64Spellings are the characters of a base64 text that depend on s alone,
 // when s begins at byte 0, 1 or 2 of a group of three.
 func base64Spellings(s string) []string {
-	var spellings []string
+	var spelled []string
 	for offset, skip := range []int{0, 2, 3} {
 		text := append(make([]byte, offset), s...)
 		whole := len(text) * 8 / 6
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			spellings = append(spellings, encoding.EncodeToString(text)[skip:whole])
+			inner := encoding.EncodeToString(text)[skip:whole]
+			spelled = append(spelled, inner, url.QueryEscape(inner))
 		}
 	}
-	return spellings
-}
-
-// matcher finds needles in text, skipping most of it (Wu and Manber 1994 with
-// blocks of two bytes).
-type matcher struct {
-	needles [][]byte // the shortest first
-	shortest,
-	longest int
-	first [256]bool      // bytes a needle begins with
-	shift [blocks]uint8  // how far the window can move when it ends in a block
-	chain [blocks]uint16 // 1 + index of the longest needle whose window ends in a block
-	next  []uint16       // the same for the next shorter one
-}
-
-// maxMatchers bounds the matchers kept between requests.
-const maxMatchers = 64
-
-// matchers keeps a matcher for each pool: making one costs more than a
-// request.
-type matchers struct {
-	mu   sync.Mutex // guards kept
-	kept map[string]keptMatcher
-}
-
-type keptMatcher struct {
-	secrets []string
-	matcher *matcher
-}
-
-func (m *matchers) get(grant Grant) *matcher {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if kept, ok := m.kept[grant.Pool]; ok && slices.Equal(kept.secrets, grant.Redact) {
-		return kept.matcher
-	}
-	if m.kept == nil || len(m.kept) >= maxMatchers {
-		m.kept = make(map[string]keptMatcher)
-	}
-	made := newMatcher(needles(grant.Redact))
-	m.kept[grant.Pool] = keptMatcher{slices.Clone(grant.Redact), made}
-	return made
-}
-
-const blocks = 1 << 12
-
-func block(a, b byte) uint { return (uint(a)<<4 ^ uint(b)) % blocks }
-
-// newMatcher returns nil when there is nothing to look for.
-func newMatcher(needles [][]byte) *matcher {
-	if len(needles) == 0 {
-		return nil
-	}
-	m := &matcher{needles: needles, shortest: len(needles[0]), longest: len(needles[len(needles)-1])}
-	m.next = make([]uint16, len(needles))
-	window := m.shortest
-	for i := range m.shift {
-		m.shift[i] = uint8(min(window-1, 255))
-	}
-	for n, needle := range needles {
-		m.first[needle[0]] = true
-		for i := 1; i < window; i++ {
-			b := block(needle[i-1], needle[i])
-			m.shift[b] = min(m.shift[b], uint8(min(window-1-i, 255)))
-		}
-		last := block(needle[window-2], needle[window-1])
-		m.next[n], m.chain[last] = m.chain[last], uint16(n+1)
-	}
-	return m
-}
-
-// find returns where the first needle in text is, the longest one there.
-func (m *matcher) find(text []byte) (start, end int, found bool) {
-	for i := m.shortest - 1; i < len(text); {
-		b := block(text[i-1], text[i])
-		if skip := m.shift[b]; skip > 0 {
-			i += int(skip)
-			continue
-		}
-		start := i - m.shortest + 1
-		for n := m.chain[b]; n > 0; n = m.next[n-1] {
-			if needle := m.needles[n-1]; bytes.HasPrefix(text[start:], needle) {
-				return start, start + len(needle), true
-			}
-		}
-		i++
-	}
-	return 0, 0, false
-}
-
-// partial returns where the longest end of text begins that could be the
-// beginning of a needle, len(text) if none could.
-func (m *matcher) partial(text []byte) int {
-	for i := max(0, len(text)-m.longest+1); i < len(text); i++ {
-		if !m.first[text[i]] {
-			continue
-		}
-		for _, needle := range m.needles {
-			if len(needle) > len(text)-i && bytes.HasPrefix(needle, text[i:]) {
-				return i
-			}
-		}
-	}
-	return len(text)
+	return spelled
 }

@@ -45,7 +45,7 @@ func (m *matchers) redactor(grant Grant) *redactor {
 	if len(grant.Redact) == 0 {
 		return nil
 	}
-	matcher := m.get(grant)
+	matcher := m.get(grant.Redact)
 	if matcher == nil {
 		return nil
 	}

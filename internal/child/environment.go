@@ -5,7 +5,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -14,6 +13,17 @@ type Settings struct {
 	ProxyURL   string // "http://127.0.0.1:PORT"
 	BundlePath string // absolute path of the bundle, PEM
 	RootPath   string // absolute path of the run's root, PEM
+
+	// Absolute paths of further files of the run; "" where it has none. A path
+	// that a variable can't hold counts as none.
+	NodeShim   string // CommonJS module
+	PythonShim string // folder with a sitecustomize.py
+	JavaStore  string // PKCS #12 trust store without a password
+	PHPFolder  string // folder with settings
+	Wgetrc     string // wgetrc
+
+	// GitProxies are the URLs for which the user's git has a proxy of its own.
+	GitProxies []string
 
 	// RoutedHosts are the hosts that must come through the proxy: exact names,
 	// "*.example.com" for all below, or IP addresses.
@@ -65,21 +75,41 @@ func (b *builder) set(name, value string) { b.override[b.fold(name)] = name + "=
 func (b *builder) unset(name string) { b.override[b.fold(name)] = "" }
 
 func (b *builder) apply(v Variable) {
+	if !b.has(v.Kind) {
+		return
+	}
 	for _, name := range v.Names {
 		switch v.Kind {
 		case Unset:
 			b.unset(name)
-		case GODEBUG:
-			b.set(name, b.appended(name, v.Value))
 		case GitConfig:
-			b.appendGitConfig(v)
+			b.appendGitConfig()
 		default:
-			b.set(name, b.value(v))
+			b.set(name, b.value(v, name))
 		}
 	}
 }
 
-func (b *builder) value(v Variable) string {
+// has reports whether the run has what a kind stands for. A list can't hold a
+// folder with its separator in the name.
+func (b *builder) has(k Kind) bool {
+	switch k {
+	case NodeOptions, BunOptions:
+		return b.settings.NodeShim != ""
+	case PythonPath:
+		return b.settings.PythonShim != "" && !strings.Contains(b.settings.PythonShim, b.listSeparator())
+	case PHPFolder:
+		return b.settings.PHPFolder != "" && !strings.Contains(b.settings.PHPFolder, b.listSeparator())
+	case JavaOptions:
+		return b.settings.JavaStore != ""
+	case Wgetrc:
+		return b.settings.Wgetrc != ""
+	default:
+		return true
+	}
+}
+
+func (b *builder) value(v Variable, name string) string {
 	switch v.Kind {
 	case Proxy:
 		return b.settings.ProxyURL
@@ -89,6 +119,20 @@ func (b *builder) value(v Variable) string {
 		return b.settings.BundlePath
 	case Root:
 		return b.settings.RootPath
+	case GODEBUG:
+		return b.joined(name, ",", v.Value)
+	case NodeOptions:
+		return b.joined(name, " ", "--require "+quoted(b.settings.NodeShim))
+	case BunOptions:
+		return b.joined(name, " ", "--preload="+quoted(b.settings.NodeShim))
+	case PythonPath:
+		return b.before(name, b.settings.PythonShim)
+	case JavaOptions:
+		return b.joined(name, " ", b.javaOptions())
+	case PHPFolder:
+		return b.phpScanDir(name)
+	case Wgetrc:
+		return b.settings.Wgetrc
 	default:
 		return v.Value
 	}
@@ -112,29 +156,6 @@ func (b *builder) placeholder(name, value string) {
 		return
 	}
 	b.set(name, value)
-}
-
-// appended returns value at the end of the inherited list of name.
-func (b *builder) appended(name, value string) string {
-	if old, ok := b.lookup(name); ok && old != "" {
-		return old + "," + value
-	}
-	return value
-}
-
-// appendGitConfig adds one pair after the user's own, so that it wins over
-// them and over every configuration file. git refuses to run on a count that
-// is no number; that stays the user's to see.
-func (b *builder) appendGitConfig(v Variable) {
-	old, ok := b.lookup("GIT_CONFIG_COUNT")
-	n, err := strconv.Atoi(old)
-	if ok && old != "" && (err != nil || n < 0 || n > 1<<16) {
-		b.warnings = append(b.warnings, fmt.Sprintf("GIT_CONFIG_COUNT is %.80q: git may not use the proxy", old))
-		return
-	}
-	b.set("GIT_CONFIG_COUNT", strconv.Itoa(n+1))
-	b.set(fmt.Sprintf("GIT_CONFIG_KEY_%d", n), v.Value)
-	b.set(fmt.Sprintf("GIT_CONFIG_VALUE_%d", n), b.settings.ProxyURL)
 }
 
 // lookup returns the inherited value of name; like getenv, the first one.

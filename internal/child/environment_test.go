@@ -46,8 +46,9 @@ func TestEnvironmentTable(t *testing.T) {
 		"GIT_SSL_CAINFO": bundle, "CARGO_HTTP_CAINFO": bundle, "HTTPLIB2_CA_CERTS": bundle, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": bundle,
 		"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": bundle, "NIX_SSL_CERT_FILE": bundle, "PERL_LWP_SSL_CA_FILE": bundle,
 		"COMPOSER_CAFILE": bundle, "BUNDLE_SSL_CA_CERT": bundle, "HEX_CACERTS_PATH": bundle, "CODEX_CA_CERTIFICATE": bundle,
-		"YARN_HTTPS_CA_FILE_PATH": bundle, "NPM_CONFIG_CAFILE": bundle, "npm_config_cafile": bundle,
-		"NODE_EXTRA_CA_CERTS": root, "DENO_CERT": root, "AUTHSOME_PROXY_MODE": "true",
+		"CONDA_SSL_VERIFY": bundle, "JULIA_SSL_CA_ROOTS_PATH": bundle, "NPM_CONFIG_CAFILE": bundle, "npm_config_cafile": bundle,
+		"NODE_EXTRA_CA_CERTS": root, "DENO_CERT": root, "AUTHSOME_PROXY_MODE": "true", "AUTHSOME_PROXY": proxy,
+		"YARN_HTTP_PROXY": proxy, "YARN_HTTPS_PROXY": proxy, "PIP_PROXY": proxy,
 	}
 	got := map[string]string{}
 	for _, e := range env {
@@ -76,7 +77,7 @@ func TestEnvironmentInherits(t *testing.T) {
 func TestEnvironmentReplaces(t *testing.T) {
 	base := []string{
 		"HTTPS_PROXY=http://corp:3128", "HTTPS_PROXY=http://corp2:3128", "ALL_PROXY=socks5://corp", "all_proxy=socks5h://corp",
-		"FTP_PROXY=http://corp", "ftp_proxy=http://corp", "RSYNC_PROXY=corp:1", "PIP_PROXY=x", "no_grpc_proxy=alpha.test",
+		"FTP_PROXY=http://corp", "ftp_proxy=http://corp", "RSYNC_PROXY=corp:1", "PIP_PROXY=http://corp", "CLOUDSDK_PROXY_ADDRESS=corp", "no_grpc_proxy=alpha.test",
 		"AUTHSOME_MASTER_KEY=canary-master", "OPENAI_API_KEY=canary-1", "OPENAI_API_KEY=canary-2", "OTHER_KEY=canary-3",
 		"SSL_CERT_FILE=/corp.pem", "AUTHSOME_PROXY_MODE=no",
 	}
@@ -90,7 +91,7 @@ func TestEnvironmentReplaces(t *testing.T) {
 	if joined := strings.Join(env, "\n"); strings.Contains(joined, "canary") || strings.Contains(joined, "corp") {
 		t.Error("R066: an inherited value is left")
 	}
-	for _, name := range []string{"FTP_PROXY", "ftp_proxy", "RSYNC_PROXY", "PIP_PROXY", "no_grpc_proxy", "OTHER_KEY", "AUTHSOME_MASTER_KEY"} {
+	for _, name := range []string{"FTP_PROXY", "ftp_proxy", "RSYNC_PROXY", "CLOUDSDK_PROXY_ADDRESS", "no_grpc_proxy", "OTHER_KEY", "AUTHSOME_MASTER_KEY"} {
 		if got := only(env, name); got != nil {
 			t.Errorf("R066: %q, want it unset", got)
 		}
@@ -165,10 +166,10 @@ func TestEnvironmentOtherSystems(t *testing.T) {
 func TestVariables(t *testing.T) {
 	seen := map[string]bool{}
 	for _, v := range Variables() {
-		if len(v.Names) == 0 || v.Why == "" || v.Kind == "" {
+		if len(v.Names) == 0 || v.Why == "" || v.Kind == "" || v.Source == "" {
 			t.Errorf("row %+v is not complete", v)
 		}
-		if needs := v.Kind == Literal || v.Kind == GODEBUG || v.Kind == GitConfig; needs != (v.Value != "") {
+		if needs := v.Kind == Literal || v.Kind == GODEBUG; needs != (v.Value != "") {
 			t.Errorf("%v: kind %s with value %q", v.Names, v.Kind, v.Value)
 		}
 		for _, name := range v.Names {

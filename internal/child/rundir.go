@@ -109,14 +109,24 @@ func removeStale(base string) {
 // Path returns the folder's absolute path.
 func (d *RunDir) Path() string { return d.path }
 
+// Mkdir makes a folder with mode 0700 and returns its absolute path.
+func (d *RunDir) Mkdir(name string) (path string, err error) {
+	if err := d.root.Mkdir(name, 0o700); err != nil {
+		return "", fmt.Errorf("folder of the run: %w", err)
+	}
+	return filepath.Join(d.path, name), nil
+}
+
 // Write makes a file with mode 0600, in place of one that is there, and
-// returns its absolute path. A reader finds the old content or the new, and
-// what stands at name, a link say, is replaced and never followed.
+// returns its absolute path. name may lead into a folder of Mkdir. A reader
+// finds the old content or the new, and what stands at name, a link say, is
+// replaced and never followed.
 func (d *RunDir) Write(name string, data []byte) (path string, err error) {
-	if name != filepath.Base(name) || !filepath.IsLocal(name) || name == "." {
+	folder, file := filepath.Split(name)
+	if file == "" || file == "." || file == ".." {
 		return "", fmt.Errorf("folder of the run: %q is not a file's name", name)
 	}
-	temp := "." + name + ".new"
+	temp := filepath.Join(folder, "."+file+".new")
 	if err := d.write(temp, data); err != nil {
 		return "", fmt.Errorf("folder of the run: %w", err)
 	}

@@ -5,6 +5,7 @@ package child
 import (
 	"bufio"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,7 +60,11 @@ func TestRunDirWrite(t *testing.T) {
 	if _, err := d.Write("taken", []byte("old")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"link", "dangling", "taken"} {
+	folder, err := d.Mkdir("py")
+	if info, statErr := os.Lstat(folder); err != nil || statErr != nil || info.Mode() != fs.ModeDir|0o700 {
+		t.Errorf("folder is %v: %v, %v", info, err, statErr)
+	}
+	for _, name := range []string{"link", "dangling", "taken", "py/x"} {
 		path, err := d.Write(name, []byte("x"))
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
@@ -68,7 +73,7 @@ func TestRunDirWrite(t *testing.T) {
 			t.Errorf("%q is %v, %v", name, info, err)
 		}
 	}
-	for _, name := range []string{"../out", "/abs", "", ".", "..", "none/x"} {
+	for _, name := range []string{"../out", "/abs", "", ".", "..", "none/x", "py/", "py/..", "py/../../x"} {
 		if _, err := d.Write(name, []byte("x")); err == nil {
 			t.Errorf("%q was written", name)
 		}

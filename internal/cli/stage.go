@@ -101,7 +101,7 @@ func (s *stage) environment(caPath, bundlePath string) {
 	}
 	env, warnings := child.Environment(s.app.sys.Environ, child.Settings{
 		ProxyURL: s.proxy.URL().String(), BundlePath: bundlePath, RootPath: caPath, Placeholders: placeholders,
-		RoutedHosts: s.session.Routed(), Unset: []string{masterKeyVariable},
+		RoutedHosts: s.session.Routed(), Unset: []string{masterKeyVariable}, GitProxies: s.app.gitProxies(),
 	})
 	for _, w := range warnings {
 		s.app.warn("%s", w)
@@ -205,26 +205,6 @@ func (s *stage) warnOnce(key, format string, args ...any) {
 	if !said {
 		s.app.warn(format, args...)
 	}
-}
-
-// userBundles is the PEM of the certificates that the user's own variables
-// name: a corporate root has to go on working.
-func (a *app) userBundles() []byte {
-	var paths []string
-	for _, name := range []string{
-		"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO",
-		"NIX_SSL_CERT_FILE", "AWS_CA_BUNDLE", "PIP_CERT", "DENO_CERT",
-	} {
-		if path := a.getenv(name); path != "" && !slices.Contains(paths, path) {
-			paths = append(paths, path)
-		}
-	}
-	paths = append(paths, filepath.SplitList(a.getenv("SSL_CERT_DIR"))...)
-	pem, err := ca.ReadRoots(slices.DeleteFunc(paths, ca.IsSystem)...)
-	if err != nil {
-		a.log.Debug("certificates of the environment", "error", err)
-	}
-	return pem
 }
 
 // upstreamRoots is what upstream servers are verified against: the system's

@@ -32,8 +32,10 @@ var errBomb = errors.New("packed body that grows out of proportion")
 // to the length of what it replaces; so are gRPC messages and ranges, which
 // carry lengths inside. A body of unknown length is replaced as it streams,
 // and no more of it is held back than what could be the beginning of a
-// secret. Only identity and gzip are asked for; a gzip body is passed on as
-// it is when it is small and clean, and unpacked otherwise.
+// secret, of gRPC messages that are complete nothing: the server may wait for
+// an answer before it sends the next. Only identity and gzip are asked for; a
+// gzip body is passed on as it is when it is small and clean, and unpacked
+// otherwise.
 type redactor struct {
 	*matcher
 	placeholder []byte
@@ -128,8 +130,8 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 		return resp.Body, nil
 	}
 	small := resp.ContentLength > 0 && resp.ContentLength <= bufferedBody
-	sameLength := resp.ContentLength > bufferedBody || header["Content-Range"] != nil ||
-		strings.HasPrefix(header.Get("Content-Type"), "application/grpc")
+	messages := strings.HasPrefix(header.Get("Content-Type"), "application/grpc")
+	sameLength := resp.ContentLength > bufferedBody || header["Content-Range"] != nil || messages
 	switch coding := lower(strings.Join(header["Content-Encoding"], ", ")); {
 	case coding == "gzip" && small, coding == "x-gzip" && small:
 		return d.smallGzip(resp.Body, header)
@@ -141,7 +143,11 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 	case small && !sameLength:
 		return d.small(resp.Body, header)
 	}
-	return &scanner{d: d, src: resp.Body, sameLength: sameLength}, nil
+	s := &scanner{d: d, src: resp.Body, sameLength: sameLength}
+	if messages {
+		s.messages = new(messageEnds)
+	}
+	return s, nil
 }
 
 // small reads a body whole.
@@ -237,8 +243,10 @@ type scanner struct {
 	d          *redactor
 	src        io.Reader
 	sameLength bool
-	held       []byte // waits for more
-	out        []byte // waits to be read
+	messages   *messageEnds // nil unless the stream is one of gRPC messages
+	whole      bool         // no secret can go on behind the text that was read
+	held       []byte       // waits for more
+	out        []byte       // waits to be read
 	err        error
 }
 
@@ -267,7 +275,7 @@ func (s *scanner) pass(p []byte) int {
 		return 0
 	}
 	hold := len(text)
-	if !errors.Is(s.err, io.EOF) {
+	if !s.whole {
 		hold = s.d.partial(text)
 	}
 	s.held = append(s.held[:0], text[hold:]...)
@@ -282,11 +290,12 @@ func (s *scanner) fill(p []byte) []byte {
 	n := copy(p, s.held)
 	more, err := s.src.Read(p[n:])
 	s.err = err
+	s.whole = errors.Is(err, io.EOF) || s.messages != nil && s.messages.at(p[n:n+more])
 	return p[:n+more]
 }
 
 func (s *scanner) replace(text []byte) {
 	var held []byte
-	s.out, held = s.d.replace(nil, text, errors.Is(s.err, io.EOF), s.sameLength)
+	s.out, held = s.d.replace(nil, text, s.whole, s.sameLength)
 	s.held = append(s.held[:0], held...)
 }

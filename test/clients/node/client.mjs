@@ -1,5 +1,6 @@
-// One request by one client library: node client.mjs CLIENT URL. The URL names
-// the host; SDKs choose the path.
+// One request by one client library: node client.mjs CLIENT [URL]. SDKs know
+// theirs.
+import Anthropic from '@anthropic-ai/sdk'
 import axios from 'axios'
 import OpenAI from 'openai'
 import { fetch, ProxyAgent } from 'undici'
@@ -8,11 +9,13 @@ const [client, url] = process.argv.slice(2)
 const key = process.env.OPENAI_API_KEY
 const fields = { 'Lab-Client': client }
 
-// As openai's documentation has it for proxies.
-function sdk() {
+// As the SDKs' documentation has it for proxies.
+function sdk(Client = OpenAI) {
   const dispatcher = new ProxyAgent(process.env.HTTPS_PROXY)
-  return new OpenAI({ fetch, fetchOptions: { dispatcher }, defaultHeaders: fields, maxRetries: 0 })
+  return new Client({ fetch, fetchOptions: { dispatcher }, defaultHeaders: fields, maxRetries: 0 })
 }
+
+const messages = [{ role: 'user', content: 'Say squeak' }]
 
 const clients = {
   async 'node-axios'() {
@@ -23,6 +26,14 @@ const clients = {
     const ids = []
     for await (const model of sdk().models.list()) ids.push(model.id)
     return ids.join()
+  },
+  async 'node-openai-chat'() {
+    const answer = await sdk().chat.completions.create({ model: 'lab-1', messages })
+    return answer.choices[0].message.content
+  },
+  async 'node-anthropic'() {
+    const answer = await sdk(Anthropic).messages.create({ model: 'lab-1', max_tokens: 10, messages })
+    return answer.content[0].text
   },
   async 'node-openai-stream'() {
     let events = 0

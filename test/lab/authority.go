@@ -12,6 +12,9 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -123,6 +126,34 @@ func newSigner(t *x509.Certificate, key crypto.Signer, by *signer) (*signer, err
 
 func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.cert.Raw})
+}
+
+// Issue returns a valid certificate for the host, for a server that is not the
+// lab's: see Lead.
+func (l *Lab) Issue(name string) (*tls.Certificate, error) {
+	return l.authority.issue(strings.ToLower(name), Valid)
+}
+
+// IssueFiles is Issue as the paths of two PEM files, for a server that is a
+// program.
+func (l *Lab) IssueFiles(name string) (cert, key string, err error) {
+	pair, err := l.Issue(name)
+	if err != nil {
+		return "", "", err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return "", "", err
+	}
+	var chain []byte
+	for _, c := range pair.Certificate {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c})...)
+	}
+	cert, key = filepath.Join(l.dir, name+".cert.pem"), filepath.Join(l.dir, name+".key.pem")
+	if err := os.WriteFile(cert, chain, 0o600); err != nil {
+		return "", "", err
+	}
+	return cert, key, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 // issue returns a certificate of that kind for the host.

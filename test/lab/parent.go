@@ -44,6 +44,7 @@ type parent struct {
 
 	mu     sync.Mutex // guards what follows
 	routes map[string]Route
+	leads  map[string]string // host:port by name
 	user   *url.Userinfo
 }
 
@@ -52,7 +53,7 @@ func newParent(l *Lab) (*parent, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parent{lab: l, ln: ln, routes: map[string]Route{}}
+	p := &parent{lab: l, ln: ln, routes: map[string]Route{}, leads: map[string]string{}}
 	p.connections.serve(ln, p.handle)
 	return p, nil
 }
@@ -67,6 +68,14 @@ func (l *Lab) Route(name string, route Route) {
 	l.parent.mu.Lock()
 	defer l.parent.mu.Unlock()
 	l.parent.routes[strings.ToLower(name)] = route
+}
+
+// Lead makes the parent proxy connect to address, host:port of a server that is
+// not the lab's, when it is asked for a tunnel to the host.
+func (l *Lab) Lead(name, address string) {
+	l.parent.mu.Lock()
+	defer l.parent.mu.Unlock()
+	l.parent.leads[strings.ToLower(name)] = address
 }
 
 // RequireProxyAuth makes the parent proxy ask for these credentials, which are
@@ -89,6 +98,16 @@ func (p *parent) route(name string) Route {
 	return p.routes[strings.ToLower(name)]
 }
 
+// lead returns where tunnels to the host end: at ln, unless Lead said otherwise.
+func (p *parent) lead(name string, ln net.Listener) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if address, ok := p.leads[strings.ToLower(name)]; ok {
+		return address
+	}
+	return ln.Addr().String()
+}
+
 func (p *parent) authorized(value string) bool {
 	user := p.userinfo()
 	if user == nil {
@@ -109,7 +128,7 @@ func (p *parent) handle(conn net.Conn) {
 	c := Connect{
 		Time: time.Now(), Method: r.Method, Target: r.Target, Authorization: r.Get("Proxy-Authorization"), Fields: r.Fields,
 	}
-	ln, name, err := p.destination(r)
+	address, name, err := p.destination(r)
 	route := p.route(name)
 	switch {
 	case err != nil:
@@ -126,7 +145,7 @@ func (p *parent) handle(conn net.Conn) {
 	default:
 		c.Status = 200
 		p.record(c)
-		p.forward(conn, br, ln, head, c)
+		p.forward(conn, br, address, head, c)
 	}
 }
 
@@ -147,24 +166,24 @@ func readHead(br *bufio.Reader) ([]byte, error) {
 }
 
 // destination returns where a request goes: the plain upstream for http and
-// for port 80, the TLS upstream for every other CONNECT.
-func (p *parent) destination(r Record) (ln net.Listener, name string, err error) {
+// for port 80, the TLS upstream or what Lead said for every other CONNECT.
+func (p *parent) destination(r Record) (address, name string, err error) {
 	up := p.lab.upstream
 	if r.Method != "CONNECT" {
 		u, err := url.Parse(r.Target)
 		if err != nil || u.Scheme != "http" || u.Host == "" {
-			return nil, "", fmt.Errorf("not for a proxy: %q", r.Target)
+			return "", "", fmt.Errorf("not for a proxy: %q", r.Target)
 		}
-		return up.http, u.Hostname(), nil
+		return up.http.Addr().String(), u.Hostname(), nil
 	}
 	name, port, err := net.SplitHostPort(r.Target)
 	if err != nil {
-		return nil, "", fmt.Errorf("connect target %q has no port", r.Target)
+		return "", "", fmt.Errorf("connect target %q has no port", r.Target)
 	}
 	if port == "80" {
-		return up.http, name, nil
+		return up.http.Addr().String(), name, nil
 	}
-	return up.https, name, nil
+	return p.lead(name, up.https), name, nil
 }
 
 func (p *parent) refuse(conn net.Conn, c Connect, status int, reason, fields string) {
@@ -187,12 +206,12 @@ func (p *parent) record(c Connect) {
 
 // forward connects to the upstream and copies bytes. A request in absolute
 // form goes on as it is, so that the record shows what authsome sent.
-func (p *parent) forward(conn net.Conn, br *bufio.Reader, ln net.Listener, head []byte, c Connect) {
+func (p *parent) forward(conn net.Conn, br *bufio.Reader, address string, head []byte, c Connect) {
 	via := ""
 	if c.Method == "CONNECT" {
 		via = c.Target
 	}
-	up, err := p.lab.upstream.dial(ln, via)
+	up, err := p.lab.upstream.dial(address, via)
 	if err != nil || !p.connections.add(up) {
 		return
 	}

@@ -134,10 +134,10 @@ func (u *upstream) host(name string) host {
 // dial connects to the upstream on behalf of a CONNECT target. The lock keeps
 // the other end from asking where the connection came through before it can
 // be told.
-func (u *upstream) dial(ln net.Listener, target string) (net.Conn, error) {
+func (u *upstream) dial(address, target string) (net.Conn, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	conn, err := net.Dial("tcp", ln.Addr().String())
+	conn, err := net.Dial("tcp", address)
 	if err == nil {
 		u.via[conn.LocalAddr().String()] = target
 	}

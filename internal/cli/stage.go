@@ -187,8 +187,6 @@ func (s *stage) report(e proxy.Event) {
 	switch e.Kind {
 	case proxy.KindRefused, proxy.KindPeer: // what failed upstream is the answer of its use
 		s.session.Refused(e.Host, e.Method, e.Path, cmp.Or(e.Code, e.Reason), e.Status)
-	case proxy.KindUnscanned:
-		s.warnOnce("unscanned "+e.Host, "an answer of %s could not be searched for the credential: %s", e.Host, e.Reason)
 	case proxy.KindUntrusted:
 		s.warnOnce("untrusted "+e.Host, "a client does not accept this run's certificate for %s (%s): it pins another one or has a trust store of its own. `authsome export` works without the proxy", e.Host, e.Reason)
 	case proxy.KindPanic:

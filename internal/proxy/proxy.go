@@ -98,9 +98,10 @@ type Grant struct {
 	Pool string
 
 	// Redact holds the secret and every rendering of it that was put on the
-	// request. Whatever repeats one of them on the way back, or its percent,
-	// JSON, base64 or hex spelling, is replaced by Placeholder. Strings
-	// shorter than 8 bytes are ignored: they would match by chance.
+	// request. Whatever repeats one of them on the way back, from any host
+	// of the run, or its percent, JSON, HTML, base64 or hex spelling, is
+	// replaced by Placeholder. Strings shorter than 8 bytes are ignored: they
+	// would match by chance.
 	Redact      []string
 	Placeholder string
 
@@ -161,9 +162,6 @@ const (
 	// KindUntrusted is a client that does not accept the run's certificate:
 	// it pins another one or does not know the run's CA. Once for each host.
 	KindUntrusted Kind = "untrusted"
-	// KindUnscanned is an answer in a coding that can't be searched for the
-	// secret, although only identity and gzip were asked for.
-	KindUnscanned Kind = "unscanned"
 	// KindPanic is a defect of this program. The connection it happened on
 	// is gone, the run goes on.
 	KindPanic Kind = "panic"

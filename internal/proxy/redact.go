@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
@@ -11,35 +10,25 @@ import (
 	"strings"
 )
 
-const (
-	// bufferedBody is the largest body of known length that is read whole
-	// before it is passed on: it keeps an exact length, whatever is replaced.
-	bufferedBody = 64 << 10
-	// inflatedBody bounds what such a body may be when it is unpacked.
-	inflatedBody = 4 << 20
-	// After bombFree bytes of a packed body that is unpacked on the way, each
-	// byte that came must account for no more than bombRatio.
-	bombFree  = 8 << 20
-	bombRatio = 200
-)
-
-var errBomb = errors.New("packed body that grows out of proportion")
+// bufferedBody is the largest body of known length that is read whole before
+// it is passed on: it keeps an exact length, whatever is replaced.
+const bufferedBody = 64 << 10
 
 // redactor takes what repeats a secret out of one response.
 //
 // A body of known length up to 64 KiB is read whole and gets an exact length.
 // A longer one keeps its length: the placeholder is cut or filled up with *
-// to the length of what it replaces; so are gRPC messages and ranges, which
-// carry lengths inside. A body of unknown length is replaced as it streams,
-// and no more of it is held back than what could be the beginning of a
-// secret, of gRPC messages that are complete nothing: the server may wait for
-// an answer before it sends the next. Only identity and gzip are asked for; a
-// gzip body is passed on as it is when it is small and clean, and unpacked
+// to the length of what it replaces; so is whatever is no text, which may hold
+// lengths inside. A body of unknown length is replaced as it streams, and no
+// more of it is held back than what could be the beginning of a secret, of
+// gRPC messages that are complete nothing: the server may wait for an answer
+// before it sends the next. Only codings that can be searched are asked for; a
+// packed body is passed on as it is when it is small and clean, and unpacked
 // otherwise.
 type redactor struct {
 	*matcher
 	placeholder []byte
-	blind       string // the Content-Encoding that could not be searched
+	replaced    bool // something of the body
 }
 
 // redactor returns nil when grant names nothing to redact.
@@ -54,24 +43,14 @@ func (m *matchers) redactor(grant Grant) *redactor {
 	return &redactor{matcher: matcher, placeholder: []byte(grant.Placeholder)}
 }
 
-// limitCodings asks for what can be searched.
-func (d *redactor) limitCodings(h http.Header) {
-	coding := "identity"
-	for member := range tokens(h["Accept-Encoding"]) {
-		name, weight, _ := strings.Cut(member, ";")
-		refused := strings.Trim(strings.ReplaceAll(weight, " ", ""), "0.") == "q="
-		if strings.EqualFold(strings.TrimSpace(name), "gzip") && !refused {
-			coding = "gzip"
-		}
-	}
-	h["Accept-Encoding"] = []string{coding}
-	delete(h, "Grpc-Accept-Encoding")
-}
-
-// header replaces in values, and drops fields whose name is the secret.
+// header replaces in values, and drops fields whose name is the secret; of a
+// body in which something was replaced also what vouches for it.
 func (d *redactor) header(h http.Header) {
 	if d == nil {
 		return
+	}
+	if d.replaced {
+		dropDigests(h)
 	}
 	for name, values := range h {
 		if _, _, found := d.find([]byte(name)); found {
@@ -81,17 +60,12 @@ func (d *redactor) header(h http.Header) {
 		for i, value := range values {
 			if _, _, found := d.find([]byte(value)); found {
 				values = slices.Clone(values)
-				values[i] = string(d.whole([]byte(value)))
+				clean, _ := d.replace(nil, []byte(value), true, false)
+				values[i] = string(clean)
 				h[name] = values
 			}
 		}
 	}
-}
-
-// whole replaces in text that is all there is.
-func (d *redactor) whole(text []byte) []byte {
-	clean, _ := d.replace(nil, text, true, false)
-	return clean
 }
 
 // replace appends to out what of text can be passed on, and returns the end
@@ -106,6 +80,7 @@ func (d *redactor) replace(out, text []byte, last, sameLength bool) (passed, hel
 		if !found || hold <= start {
 			return append(out, text[:hold]...), text[hold:]
 		}
+		d.replaced = true
 		out = append(out, text[:start]...)
 		out = d.fill(out, end-start, sameLength)
 		text = text[end:]
@@ -123,31 +98,51 @@ func (d *redactor) fill(out []byte, length int, sameLength bool) []byte {
 	return out
 }
 
-// body returns resp's body without the secret, and adjusts header to it. An
-// error means that the upstream's body could not be read.
+// body returns resp's body without the secret, and adjusts header to it. The
+// error is a *Refusal for a body that can't be searched; any other means that
+// the upstream's body could not be read.
 func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, error) {
 	if d == nil || resp.ContentLength == 0 {
 		return resp.Body, nil
 	}
+	packing, err := codingsOf(header)
+	if err != nil {
+		return nil, err
+	}
 	small := resp.ContentLength > 0 && resp.ContentLength <= bufferedBody
-	messages := strings.HasPrefix(header.Get("Content-Type"), "application/grpc")
-	sameLength := resp.ContentLength > bufferedBody || header["Content-Range"] != nil || messages
-	switch coding := lower(strings.Join(header["Content-Encoding"], ", ")); {
-	case coding == "gzip" && small, coding == "x-gzip" && small:
-		return d.smallGzip(resp.Body, header)
-	case coding == "gzip", coding == "x-gzip":
-		return d.unpack(resp.Body, header), nil
-	case coding != "" && coding != "identity":
-		d.blind = headerSafe(coding)
-		return resp.Body, nil
+	sameLength := resp.ContentLength > bufferedBody || hasLengths(header)
+	switch {
+	case small && len(packing) > 0:
+		return d.smallPacked(resp.Body, header, packing, sameLength)
+	case len(packing) > 0:
+		return d.unpack(resp.Body, header, packing, sameLength), nil
 	case small && !sameLength:
 		return d.small(resp.Body, header)
 	}
 	s := &scanner{d: d, src: resp.Body, sameLength: sameLength}
-	if messages {
+	if strings.HasPrefix(lower(header.Get("Content-Type")), "application/grpc") {
 		s.messages = new(messageEnds)
 	}
 	return s, nil
+}
+
+// hasLengths reports whether a body may hold lengths of its own, or offsets:
+// it is a part of something, or no text.
+func hasLengths(header http.Header) bool {
+	media, _, _ := strings.Cut(lower(header.Get("Content-Type")), ";")
+	kind, sub, _ := strings.Cut(strings.TrimSpace(media), "/")
+	switch {
+	case header["Content-Range"] != nil:
+		return true
+	case kind == "" || kind == "text" || sub == "x-www-form-urlencoded":
+		return false
+	}
+	for _, ending := range []string{"json", "xml", "javascript", "ecmascript", "yaml", "graphql", "ndjson", "jsonlines"} {
+		if strings.HasSuffix(sub, ending) {
+			return strings.HasPrefix(sub, "grpc") || strings.HasPrefix(sub, "connect")
+		}
+	}
+	return true
 }
 
 // small reads a body whole.
@@ -157,85 +152,63 @@ func (d *redactor) small(body io.Reader, header http.Header) (io.Reader, error) 
 		return nil, err
 	}
 	if _, _, found := d.find(text); found {
-		return d.rewritten(text, header), nil
+		return d.rewritten(text, header, false), nil
 	}
 	return bytes.NewReader(text), nil
 }
 
 // rewritten is a body in which something was replaced: its length is another,
 // and digests of the old one mean nothing.
-func (d *redactor) rewritten(text []byte, header http.Header) io.Reader {
-	text = d.whole(text)
+func (d *redactor) rewritten(text []byte, header http.Header, sameLength bool) io.Reader {
+	text, _ = d.replace(nil, text, true, sameLength)
 	header["Content-Length"] = []string{strconv.Itoa(len(text))}
-	for _, name := range []string{"Content-Encoding", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
-		delete(header, name)
-	}
+	delete(header, "Content-Encoding")
+	dropDigests(header)
 	return bytes.NewReader(text)
 }
 
-// smallGzip passes a packed body on as it is when it is clean.
-func (d *redactor) smallGzip(body io.Reader, header http.Header) (io.Reader, error) {
+// smallPacked passes a packed body on as it is when it is clean.
+func (d *redactor) smallPacked(body io.Reader, header http.Header, packing []string, sameLength bool) (io.Reader, error) {
 	packed, err := io.ReadAll(body)
 	if err != nil {
 		return nil, err
 	}
-	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(unpacked, inflatedBody))
+	text, err := io.ReadAll(io.LimitReader(newUnpacker(bytes.NewReader(packed), packing), inflatedBody))
 	switch {
 	case err != nil:
 		return nil, err
 	case len(text) == inflatedBody:
-		return d.unpack(bytes.NewReader(packed), header), nil
+		return d.unpack(bytes.NewReader(packed), header, packing, sameLength), nil
 	}
 	if _, _, found := d.find(text); found {
-		return d.rewritten(text, header), nil
+		return d.rewritten(text, header, sameLength), nil
 	}
 	return bytes.NewReader(packed), nil
 }
 
 // unpack passes a packed body on unpacked, which costs less than packing it
-// again for a client on the same machine.
-func (d *redactor) unpack(body io.Reader, header http.Header) io.Reader {
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
-		delete(header, name)
-	}
-	return &scanner{d: d, src: &unpacker{packed: counter{Reader: body}}}
+// again for a client on the same machine. Its ETag stays: that is what a
+// client that unpacks by itself would send back.
+func (d *redactor) unpack(body io.Reader, header http.Header, packing []string, sameLength bool) io.Reader {
+	delete(header, "Content-Length")
+	delete(header, "Content-Encoding")
+	dropDigests(header)
+	return &scanner{d: d, src: newUnpacker(body, packing), sameLength: sameLength}
 }
 
-// unpacker unpacks gzip as it comes, within proportion.
-type unpacker struct {
-	packed   counter
-	unpacked *gzip.Reader
-	out      int64
-}
-
-type counter struct {
-	io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-func (u *unpacker) Read(p []byte) (int, error) {
-	if u.unpacked == nil {
-		var err error
-		if u.unpacked, err = gzip.NewReader(&u.packed); err != nil {
-			return 0, err
+// dropDigests removes what was computed over a body that is passed on as
+// another one.
+func dropDigests(header http.Header) {
+	for name := range header {
+		switch base := strings.TrimPrefix(name, http.TrailerPrefix); base {
+		case "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "X-Goog-Hash":
+			delete(header, name)
+		default:
+			if strings.HasPrefix(base, "X-Amz-Checksum-") {
+				delete(header, name)
+			}
 		}
 	}
-	n, err := u.unpacked.Read(p)
-	u.out += int64(n)
-	if u.out > bombFree && u.out > u.packed.n*bombRatio {
-		return 0, errBomb
-	}
-	return n, err
 }
 
 // scanner passes a stream on without the secret.

@@ -27,6 +27,11 @@ func testRedactor(secrets ...string) *redactor {
 	return new(matchers).redactor(Grant{Redact: secrets, Placeholder: placeholder})
 }
 
+func redacted(d *redactor, text string) string {
+	clean, _ := d.replace(nil, []byte(text), true, false)
+	return string(clean)
+}
+
 func TestSpellings(t *testing.T) {
 	quoted, _ := json.Marshal(tricky)
 	for name, text := range map[string]string{
@@ -40,8 +45,7 @@ func TestSpellings(t *testing.T) {
 		"HEX":         strings.ToUpper(hex.EncodeToString([]byte(tricky))),
 	} {
 		t.Run("X004_"+name, func(t *testing.T) {
-			d := testRedactor(tricky)
-			if got := string(d.whole([]byte("<" + text + ">"))); got != "<"+placeholder+">" {
+			if got := redacted(testRedactor(tricky), "<"+text+">"); got != "<"+placeholder+">" {
 				t.Errorf("%q became %q", text, got)
 			}
 		})
@@ -50,8 +54,8 @@ func TestSpellings(t *testing.T) {
 		t.Run(fmt.Sprintf("X005_base64_%d", before), func(t *testing.T) {
 			text := strings.Repeat("u", before) + canary + "tail"
 			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-				got := testRedactor(canary).whole([]byte(encoding.EncodeToString([]byte(text))))
-				if !strings.Contains(string(got), placeholder) || len(got) > len(placeholder)+encoding.EncodedLen(before+5)+4 {
+				got := redacted(testRedactor(canary), encoding.EncodeToString([]byte(text)))
+				if !strings.Contains(got, placeholder) || len(got) > len(placeholder)+encoding.EncodedLen(before+5)+4 {
 					t.Errorf("%q", got)
 				}
 			}
@@ -63,7 +67,7 @@ func TestSpellings(t *testing.T) {
 		}
 	})
 	t.Run("X008_placeholder", func(t *testing.T) {
-		if got := string(testRedactor(canary).whole([]byte(placeholder))); got != placeholder {
+		if got := redacted(testRedactor(canary), placeholder); got != placeholder {
 			t.Errorf("%q", got)
 		}
 	})
@@ -148,9 +152,9 @@ func FuzzMatcher(f *testing.F) {
 			t.Fatalf("found %d-%d %v, want %d-%d", start, end, found, wantStart, wantEnd)
 		}
 		d := &redactor{matcher: m, placeholder: []byte("#")}
-		whole := d.whole(text)
+		whole := redacted(d, string(text))
 		parts, err := io.ReadAll(&scanner{d: d, src: &cutReader{text, int(cut)%7 + 1}})
-		if err != nil || !bytes.Equal(whole, parts) {
+		if err != nil || whole != string(parts) {
 			t.Fatalf("in parts %q, whole %q", parts, whole)
 		}
 	})
@@ -200,13 +204,11 @@ func TestReflection(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t, nil)
-			var accept string
 			l.raw("alpha.test:443", nil, func(br *bufio.Reader, conn net.Conn) {
 				r, err := http.ReadRequest(br)
 				if err != nil {
 					return
 				}
-				accept = r.Header.Get("Accept-Encoding")
 				a := r.Header.Get("Authorization")
 				_, _ = io.WriteString(conn, "HTTP/1.1 200 "+a+"\r\nX-Echo: "+a+"\r\nLocation: /?"+url.QueryEscape(a)+"\r\nConnection: close\r\n"+test.answer(a))
 			})
@@ -222,9 +224,6 @@ func TestReflection(t *testing.T) {
 			}
 			if test.length != (a.ContentLength >= 0) {
 				t.Errorf("length %d", a.ContentLength)
-			}
-			if want := map[bool]string{true: "gzip", false: "identity"}[strings.Contains(test.accept, "gzip")]; accept != want {
-				t.Errorf("asked for %q", accept)
 			}
 		})
 	}
@@ -245,37 +244,9 @@ func TestReflection(t *testing.T) {
 			t.Errorf("%s", all)
 		}
 	})
-	t.Run("unscanned", func(t *testing.T) {
-		l := newLab(t, nil)
-		l.raw("alpha.test:443", nil, func(br *bufio.Reader, conn net.Conn) {
-			if _, err := http.ReadRequest(br); err == nil {
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc")
-			}
-		})
-		c := l.tunnel("alpha.test")
-		c.say("GET / HTTP/1.1\nHost: alpha.test\n\n")
-		if a := c.answer("GET"); a.body != "abc" || a.Header.Get("Content-Encoding") != "br" {
-			t.Errorf("%q %v", a.body, a.Header)
-		}
-		l.reported("unscanned")
-	})
 }
 
 func fixed(body string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body) }
-
-func TestBomb(t *testing.T) {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	zeros := make([]byte, 1<<20)
-	for range 12 {
-		_, _ = w.Write(zeros)
-	}
-	_ = w.Close()
-	n, err := io.Copy(io.Discard, &unpacker{packed: counter{Reader: &b}})
-	if err != errBomb || n > bombFree+1<<20 {
-		t.Errorf("H022: %d bytes, %v", n, err)
-	}
-}
 
 // TestPassThrough: without anything to redact nothing is touched.
 func TestPassThrough(t *testing.T) {

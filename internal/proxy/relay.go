@@ -92,7 +92,6 @@ func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Respon
 		s.failed(w, r, x, err)
 		return
 	}
-	s.reportUnscanned(r, x)
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, body, resp.ContentLength < 0 || resp.ContentLength > withHead); err != nil {
 		s.debug("response", "host", x.to.host, "err", err)
@@ -135,15 +134,6 @@ func (x *exchange) relayBody(header http.Header, r *http.Request, resp *http.Res
 		header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}
 	return x.scan.body(resp, header)
-}
-
-func (s *server) reportUnscanned(r *http.Request, x *exchange) {
-	if x.scan != nil && x.scan.blind != "" {
-		s.report(Event{
-			Kind: KindUnscanned, Host: x.to.host, Port: x.to.port, Method: r.Method, Path: x.target.path,
-			Code: "unscanned", Reason: "the answer's Content-Encoding is " + x.scan.blind,
-		})
-	}
 }
 
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

@@ -83,6 +83,7 @@ type Use struct {
 	Connection string
 	Pool       string   // upstream connections may be shared within one pool only; "" for an unchanged request
 	Redact     []string // what must not come back to the client
+	Private    bool     // the credential was logged in for a host that is not on the public internet
 	Ambiguous  []string // providers that tie for the request, which therefore goes unchanged
 
 	// Done records what came of it, an HTTP status or an error. Nil for an

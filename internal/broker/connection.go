@@ -38,6 +38,7 @@ type Connection struct {
 	BaseURL      string   // what {base_url} stood for at login, or ""
 	Hosts        []string // the host rules the credential is bound to, as written
 	Endpoints    []string // the OAuth endpoints it is bound to
+	Private      []string // hosts that may have an address that is not on the public internet: at login they had one
 	Account      string   // who is logged in, as the provider says; may be ""
 	Asked        []string // the scopes the user asked for; nil: those of the definition
 	ObtainedAt   time.Time
@@ -84,6 +85,7 @@ type record struct {
 	BaseURL      string          `json:"base_url,omitempty"`
 	Hosts        []string        `json:"hosts"`
 	Endpoints    []string        `json:"endpoints,omitempty"`
+	Private      []string        `json:"private,omitempty"`
 	Account      string          `json:"account,omitempty"`
 	Asked        []string        `json:"asked,omitempty"`
 	ObtainedAt   time.Time       `json:"obtained_at"`
@@ -121,7 +123,7 @@ func encodeConnection(c Connection) ([]byte, error) {
 	}
 	r := record{
 		Version: recordVersion, AuthType: c.AuthType, Flow: c.Flow, Installation: c.Installation, BaseURL: c.BaseURL,
-		Hosts: c.Hosts, Endpoints: c.Endpoints, Account: c.Account, Asked: c.Asked, ObtainedAt: c.ObtainedAt.UTC(),
+		Hosts: c.Hosts, Endpoints: c.Endpoints, Private: c.Private, Account: c.Account, Asked: c.Asked, ObtainedAt: c.ObtainedAt.UTC(),
 		RefreshedAt: c.RefreshedAt.UTC(), RejectedAt: c.RejectedAt.UTC(), Credential: cred,
 	}
 	if c.Client != nil {
@@ -153,7 +155,7 @@ func decodeRecord(data []byte) (Connection, error) {
 	}
 	c := Connection{
 		AuthType: r.AuthType, Flow: r.Flow, Installation: r.Installation, BaseURL: r.BaseURL, Hosts: r.Hosts,
-		Endpoints: r.Endpoints, Account: r.Account, Asked: r.Asked, ObtainedAt: r.ObtainedAt,
+		Endpoints: r.Endpoints, Private: r.Private, Account: r.Account, Asked: r.Asked, ObtainedAt: r.ObtainedAt,
 		RefreshedAt: r.RefreshedAt, RejectedAt: r.RejectedAt,
 	}
 	var err error

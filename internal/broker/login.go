@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"authsome/internal/audit"
@@ -22,6 +23,11 @@ type LoginRequest struct {
 	Installation string        // as in login.Request
 	Force        bool          // log in even though there is a good connection
 	UI           login.UI      // whom to ask
+
+	// Private reports whether a host has an address that is not on the public
+	// internet. It is asked about the hosts that the user named: the exact
+	// ones of a base URL or of a definition of their own. Nil: none has.
+	Private func(ctx context.Context, host string) bool
 }
 
 // LoginResult says what came of it.
@@ -76,7 +82,7 @@ func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req Login
 	}
 	c := Connection{
 		Provider: def.Name, Name: req.Name, AuthType: def.AuthType, Flow: result.Flow, Installation: req.Installation,
-		BaseURL: req.BaseURL, Hosts: ruleNames(def), Endpoints: endpoints(def), Account: result.Account, Asked: req.Scopes,
+		BaseURL: req.BaseURL, Hosts: ruleNames(def), Endpoints: endpoints(def), Private: req.private(ctx, def), Account: result.Account, Asked: req.Scopes,
 		ObtainedAt: now(), Client: result.Client, Credential: result.Credential,
 	}
 	if err := b.save(ctx, c); err != nil {
@@ -86,6 +92,22 @@ func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req Login
 		err = b.SaveClient(ctx, def, result.Client)
 	}
 	return LoginResult{Connection: c, Missing: result.Missing}, err
+}
+
+// private returns the hosts that the user named and that are not on the public
+// internet. A bundled definition's hosts and whole domains are never among
+// them: nobody meant a host inside.
+func (req LoginRequest) private(ctx context.Context, def *provider.Definition) []string {
+	var hosts []string
+	if req.Private == nil || req.BaseURL == "" && def.Source != provider.Custom {
+		return nil
+	}
+	for _, rule := range def.Rules {
+		if rule.Kind == provider.Exact && !slices.Contains(hosts, rule.Host) && req.Private(ctx, rule.Host) {
+			hosts = append(hosts, rule.Host)
+		}
+	}
+	return hosts
 }
 
 // usable returns the connection that makes a login needless: it is good, of

@@ -202,6 +202,19 @@ func (s *Session) Claims(host string, port uint16) bool {
 	return s.snapshot().table.Claims(host, port)
 }
 
+// Private reports whether some connection of the session was logged in for the
+// host when it was not on the public internet.
+func (s *Session) Private(host string) bool {
+	for _, g := range s.snapshot().groups {
+		for _, c := range g.connections {
+			if slices.Contains(c.Private, host) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Placeholders returns the names of the environment variables a child gets
 // the placeholder under, sorted: the export names of every connected provider.
 func (s *Session) Placeholders() []string {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"net/http"
+	"slices"
 
 	"authsome/internal/audit"
 	"authsome/internal/inject"
@@ -37,7 +38,7 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	if err != nil {
 		return Use{}, &Denied{CodeAudit, c.Provider, c.Name, err.Error(), "authsome doctor"}
 	}
-	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Done: done, connection: c, candidate: ch.candidate}, nil
+	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate}, nil
 }
 
 // Renewable reports whether Renew could bring another credential.

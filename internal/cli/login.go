@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +19,7 @@ import (
 	"authsome/internal/login"
 	"authsome/internal/prompt"
 	"authsome/internal/provider"
+	"authsome/internal/proxy"
 )
 
 type loginOptions struct {
@@ -84,15 +89,28 @@ func (a *app) login(c *cobra.Command, providerName string, o loginOptions) error
 	result, err := b.Login(c.Context(), broker.LoginRequest{
 		Provider: providerName, Name: o.connection, Flow: o.flow, BaseURL: o.baseURL, Scopes: o.scopes,
 		Client: client, Installation: o.installation, Force: o.force, UI: a.loginUI(providerName, o),
+		Private: isPrivate,
 	})
 	if err != nil {
 		return loginHint(providerName, err)
 	}
 	a.warnShort(result)
+	if len(result.Connection.Private) > 0 && !result.Already {
+		a.warn("not on the public internet, and the credential goes there because you named it: %s", strings.Join(result.Connection.Private, ", "))
+	}
 	if len(result.Missing) > 0 {
 		a.warn("%s did not grant: %s", providerName, strings.Join(result.Missing, " "))
 	}
 	return a.printLogin(result, o)
+}
+
+// isPrivate reports whether host has an address that is not on the public
+// internet. A host that can't be looked up here is not known to have one.
+func isPrivate(ctx context.Context, host string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	addresses, err := (&net.Resolver{PreferGo: true}).LookupNetIP(ctx, "ip", host)
+	return err == nil && slices.ContainsFunc(addresses, func(a netip.Addr) bool { return !proxy.IsPublic(a) })
 }
 
 // loginHint adds the command that works where this one could not.

@@ -134,12 +134,14 @@ func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, er
 	}
 	s.app.log.LogAttrs(ctx, slog.LevelDebug, "authorized", slog.String("host", r.URL.Host), slog.String("method", r.Method),
 		slog.String("provider", use.Provider), slog.String("connection", use.Connection))
-	return s.grant(use), nil
+	grant := s.grant(use)
+	grant.Private = use.Private || use.Pool == "" && s.session.Private(r.URL.Hostname())
+	return grant, nil
 }
 
 // grant is the broker's leave in the proxy's terms.
 func (s *stage) grant(use broker.Use) proxy.Grant {
-	grant := proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Done: use.Done}
+	grant := proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Private: use.Private, Done: use.Done}
 	if use.Renewable() {
 		grant.Renew = func(_ context.Context, r *http.Request) (proxy.Grant, bool) {
 			again, ok := s.session.Renew(r, use)

@@ -89,10 +89,13 @@ func (b *builder) endpointURL(at, s string) string {
 	value, final := b.filled(sample)
 	check := checkEndpointURL
 	switch {
-	case at == "/oauth/client_url":
-		check = checkPageURL
 	case b.base != "" && value != sample:
 		check = checkAnyHost // the base itself was checked, and may be an IP literal
+		if at == "/oauth/client_url" {
+			value, _, _ = strings.Cut(value, "#")
+		}
+	case at == "/oauth/client_url":
+		check = checkPageURL
 	}
 	if b.check(at, check(value)) && final {
 		return fill(s, b.base)

@@ -37,9 +37,10 @@ var special = func() []netip.Prefix {
 	return prefixes
 }()
 
-// isPublic reports whether a is a unicast address of the public internet. An
-// address that wraps an IPv4 address is what the wrapped one is.
-func isPublic(a netip.Addr) bool {
+// IsPublic reports whether a is a unicast address of the public internet,
+// where a credential may go without anybody's leave. An address that wraps an
+// IPv4 address is what the wrapped one is.
+func IsPublic(a netip.Addr) bool {
 	a = unwrap(a)
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false

@@ -38,12 +38,12 @@ func TestAddresses(t *testing.T) {
 		"64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2002:a00:1::", "::127.0.0.1", "::ffff:127.0.0.1", "224.0.0.1", "ff02::1", "240.0.0.1", "255.255.255.255",
 		"64:ff9b:1::1", "2001::1", "100::1", "fec0::1", "198.18.0.1", "0.1.2.3",
 	} {
-		if isPublic(netip.MustParseAddr(s)) {
+		if IsPublic(netip.MustParseAddr(s)) {
 			t.Errorf("%s counts as public", s)
 		}
 	}
 	for _, s := range []string{"8.8.8.8", "203.0.113.10", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::"} {
-		if !isPublic(netip.MustParseAddr(s)) {
+		if !IsPublic(netip.MustParseAddr(s)) {
 			t.Errorf("%s does not count as public", s)
 		}
 	}

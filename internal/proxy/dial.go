@@ -77,8 +77,8 @@ func (s *server) checkAddress(a netip.AddrPort, allowed policy) error {
 		return forbidden("address", "the address belongs to no host")
 	case s.isOwn(netip.AddrPortFrom(ip, a.Port())):
 		return forbidden("loop", "the proxy is asked to connect to itself")
-	case allowed == publicly && !isPublic(ip):
-		return forbidden("private_address", "the host has an address that is not on the public internet; no credential goes there")
+	case allowed == publicly && !IsPublic(ip):
+		return forbidden("private_address", "the host has an address that is not on the public internet, and was not logged in for with one; no credential goes there")
 	}
 	return nil
 }
@@ -94,14 +94,15 @@ func forbidden(code, message string) error {
 	return &Refusal{Status: http.StatusForbidden, Code: code, Message: message}
 }
 
-// dialAddress dials host:port directly. The resolver is Go's own: the C
-// library takes 127.1 and 2130706433 for addresses.
+// dialAddress dials host:port directly, IPv6 and IPv4 in parallel (RFC 6555)
+// and one address after another. Each is checked when it is dialled: those of
+// a mixed answer that are not allowed are passed over.
 func (s *server) dialAddress(ctx context.Context, address string, allowed policy) (net.Conn, error) {
 	ctx, cancel := s.untilClosed(ctx)
 	defer cancel()
 	dialer := net.Dialer{
 		Timeout:  dialTimeout,
-		Resolver: &net.Resolver{PreferGo: true},
+		Resolver: s.resolver,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			a, err := netip.ParseAddrPort(address)
 			if err != nil {

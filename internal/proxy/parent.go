@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"time"
+	"os"
+	"strings"
 
 	socks "golang.org/x/net/proxy"
 )
@@ -41,6 +43,18 @@ func (s *server) dialThrough(ctx context.Context, parent *url.URL, to authority)
 		return s.dialSOCKS(ctx, parent, to)
 	}
 	return nil, parentError("parent proxy scheme " + headerSafe(parent.Scheme) + " is not http, https or socks5")
+}
+
+// parentFailed makes err, a failure on the way to or in the talk with the
+// parent, an error about it.
+func (s *server) parentFailed(err error, otherwise string) error {
+	if _, ok := errors.AsType[*Refusal](err); ok {
+		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return &Refusal{Status: http.StatusGatewayTimeout, Code: "parent_proxy", Message: "parent proxy did not answer in time"}
+	}
+	return parentError(otherwise)
 }
 
 // dialParent connects to the parent proxy itself.
@@ -78,13 +92,15 @@ func (s *server) dialConnect(ctx context.Context, parent *url.URL, to authority)
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
-	defer stop()
 	early, err := askParent(conn, parent.User, to)
+	if !stop() && err == nil {
+		err = os.ErrDeadlineExceeded // or the deadline would stay
+	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, s.parentFailed(err, "parent proxy gave no answer to CONNECT that can be understood")
 	}
-	return withEarly(conn, early), conn.SetDeadline(time.Time{})
+	return withEarly(conn, early), nil
 }
 
 // askParent sends a CONNECT and returns what the server said after the
@@ -97,16 +113,16 @@ func askParent(conn net.Conn, user *url.Userinfo, to authority) (early []byte, e
 		request += "Proxy-Authorization: Basic " + pair + "\r\n"
 	}
 	if _, err := conn.Write([]byte(request + "\r\n")); err != nil {
-		return nil, parentError("parent proxy closed the connection")
+		return nil, err
 	}
 	br := bufio.NewReader(&limited{conn, maxHead})
 	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // an answer to CONNECT has no body: what follows is the tunnel
 	switch {
 	case err != nil:
-		return nil, parentError("parent proxy gave no answer to CONNECT")
+		return nil, err
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return nil, parentError("parent proxy wants other credentials (407)")
-	case resp.StatusCode != http.StatusOK:
+		return nil, parentError(explain407(resp.Header, user != nil))
+	case resp.StatusCode/100 != 2:
 		return nil, parentError(fmt.Sprintf("parent proxy refused CONNECT to %s (%d)", to, resp.StatusCode))
 	}
 	early = make([]byte, br.Buffered())
@@ -115,6 +131,29 @@ func askParent(conn net.Conn, user *url.Userinfo, to authority) (early []byte, e
 		err = nil
 	}
 	return early, err
+}
+
+// explain407 says what the parent wants instead of what it got. Its own words
+// are not repeated, but for the names of the schemes we know.
+func explain407(header http.Header, tried bool) string {
+	var others []string
+	basic := false
+	for _, challenge := range header.Values("Proxy-Authenticate") {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
+		basic = basic || strings.EqualFold(scheme, "Basic")
+		for _, known := range []string{"Digest", "NTLM", "Negotiate"} {
+			if strings.EqualFold(scheme, known) {
+				others = append(others, known)
+			}
+		}
+	}
+	switch {
+	case !basic && len(others) > 0:
+		return "parent proxy wants " + strings.Join(others, " or ") + " (407), and Basic is all authsome can: put a local proxy that can do more in between"
+	case tried:
+		return "parent proxy wants other credentials (407)"
+	}
+	return "parent proxy wants credentials (407): http://USER:PASSWORD@HOST:PORT in the variable that names it"
 }
 
 // limited ends a head that does not end by itself.
@@ -149,12 +188,31 @@ func (s *server) dialSOCKS(ctx context.Context, parent *url.URL, to authority) (
 		return nil, forward.err
 	}
 	if err != nil {
-		return nil, parentError("parent proxy (SOCKS5) refused the connection to " + to.String())
+		return nil, s.parentFailed(err, "parent proxy (SOCKS5): "+explainSOCKS(err)+" for "+to.String())
 	}
 	if forward.conn != nil {
 		return forward.conn, nil // without the client's wrapper the kernel can move the bytes
 	}
 	return conn, nil
+}
+
+// explainSOCKS is the reply that a SOCKS server gave, without the addresses
+// that stand around it.
+func explainSOCKS(err error) string {
+	reason := ""
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		reason = strings.TrimPrefix(op.Err.Error(), "unknown error ")
+	}
+	switch reason {
+	case "username/password authentication failed":
+		return "wants other credentials"
+	case "no acceptable authentication methods":
+		return "wants credentials that it did not get, or others than user name and password"
+	case "general SOCKS server failure", "connection not allowed by ruleset", "network unreachable", "host unreachable",
+		"connection refused", "TTL expired", "command not supported", "address type not supported":
+		return reason
+	}
+	return "no answer that can be understood"
 }
 
 // forwardTo is how the SOCKS client reaches its server.

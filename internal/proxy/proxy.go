@@ -105,6 +105,11 @@ type Grant struct {
 	Redact      []string
 	Placeholder string
 
+	// Private allows addresses that are not on the public internet. Only a
+	// user who names a host can know that it is inside. A rule that names an
+	// address or localhost allows that by itself.
+	Private bool
+
 	// Done is called exactly once: with the upstream's status when its head
 	// is known, or with an error when the exchange failed before that.
 	Done func(status int, err error)

@@ -82,7 +82,10 @@ func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	if err := p.bind(l); err != nil {
 		return err
 	}
-	s := newServer(ctx, p)
+	return newServer(ctx, p).run(ctx, l)
+}
+
+func (s *server) run(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	err := s.accept(ctx, l)
 	stop()
@@ -103,6 +106,7 @@ type server struct {
 	group   sync.WaitGroup
 	http2   http2Server
 
+	resolver  *net.Resolver
 	upstreams *upstreams
 	matchers  matchers
 
@@ -119,6 +123,8 @@ func newServer(ctx context.Context, p *Proxy) *server {
 	}
 	s.ctx, s.kill = context.WithCancel(context.WithoutCancel(ctx))
 	s.http2 = newHTTP2Server()
+	// Go's own resolver: the C library takes 127.1 and 2130706433 for addresses.
+	s.resolver = &net.Resolver{PreferGo: true}
 	s.upstreams = newUpstreams(s)
 	return s
 }

@@ -30,6 +30,8 @@ type poolKey struct {
 	scheme string
 	to     authority
 	kind   poolKind
+
+	private bool // Grant.Private
 }
 
 type poolKind uint8
@@ -99,7 +101,7 @@ func (u *upstreams) close() {
 
 // transport is the pool that out belongs to.
 func (u *upstreams) transport(out *http.Request, x *exchange) *upstream {
-	key := poolKey{pool: x.grant.Pool, scheme: x.scheme, to: x.to}
+	key := poolKey{pool: x.grant.Pool, scheme: x.scheme, to: x.to, private: x.grant.Private}
 	switch {
 	case x.authorize && x.needsHTTP2(out):
 		key.kind = poolHTTP2
@@ -199,7 +201,7 @@ func (u *upstreams) dialPlainly(pool *upstream) {
 // verified for its name.
 func (u *upstreams) dialRouted(pool *upstream, key poolKey) {
 	policy := blindly
-	if key.kind != poolPlain {
+	if key.kind != poolPlain && !key.private {
 		policy = publicly
 	}
 	config := &tls.Config{

@@ -3,7 +3,7 @@
 GO       ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test deps check fmt vet lint cross fuzz clean
+.PHONY: all build demo test deps check fmt vet lint cross fuzz bench clean
 
 all: build
 
@@ -26,6 +26,7 @@ fmt:
 
 vet:
 	$(GO) vet ./...
+	$(GO) vet -C bench ./...
 
 cross: ## the systems we build for compile and vet
 	for system in linux/arm64 darwin/arm64 windows/amd64; do \
@@ -37,6 +38,9 @@ lint: ## the rules of .golangci.yml
 
 fuzz: ## 20 s for each fuzz target
 	.ci/fuzz 20s
+
+bench: ## beside other proxies; needs root and bench/deps
+	$(GO) run -C bench . -docs
 
 clean:
 	rm -rf authsome dist

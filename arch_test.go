@@ -203,6 +203,27 @@ func TestVerifiedTLS(t *testing.T) {
 	}
 }
 
+// TestNoRSAKeys: an RSA key costs more to make than everything else on the
+// path together. Nothing of the product makes one.
+func TestNoRSAKeys(t *testing.T) {
+	files, fset := parseTree(t)
+	for _, f := range files {
+		if f.test || !strings.HasPrefix(f.path, "internal/") && !strings.HasPrefix(f.path, "cmd/") {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "rsa" && strings.HasPrefix(s.Sel.Name, "Generate") {
+				t.Errorf("%s makes an RSA key", fset.Position(s.Pos()))
+			}
+			return true
+		})
+	}
+}
+
 // TestProvidersAreData: no bundled provider's name is a string in the code.
 func TestProvidersAreData(t *testing.T) {
 	names := map[string]bool{}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+
+	"golang.org/x/net/http2"
 )
 
 // explain makes an answer of a failure to reach, to trust or to read an
@@ -27,6 +29,7 @@ func (s *server) explain(err error) *Refusal {
 	}
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	failed, isHandshake := errors.AsType[*handshakeError](err)
+	reset, isReset := errors.AsType[http2.StreamError](err)
 	network, isNetwork := errors.AsType[net.Error](err)
 	switch {
 	case isDNS && (dns.IsTimeout || dns.IsTemporary):
@@ -41,6 +44,12 @@ func (s *server) explain(err error) *Refusal {
 		return answer(http.StatusBadGateway, "upstream_tls", explainTLS(failed.err))
 	case isAlert(err):
 		return answer(http.StatusBadGateway, "upstream_tls", describeTLS(err))
+	case isReset && sentByPeer(reset) && reset.Code == http2.ErrCodeRefusedStream:
+		return answer(http.StatusServiceUnavailable, "upstream_refused_stream", "the server refused the request and did nothing with it")
+	case isReset && sentByPeer(reset):
+		return answer(http.StatusBadGateway, "upstream_reset", "the server reset the stream: "+reset.Code.String())
+	case isGoAway(err):
+		return answer(http.StatusBadGateway, "upstream_closed", "the server closed the connection without an answer")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return answer(http.StatusBadGateway, "upstream_refused", "the server refused the connection")
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -51,6 +60,18 @@ func (s *server) explain(err error) *Refusal {
 	}
 	s.debug("upstream", "err", err)
 	return answer(http.StatusBadGateway, "upstream_failed", "the server's answer can't be understood")
+}
+
+// sentByPeer reports whether the server reset the stream, and not we for what
+// it sent. The engine tells them apart by an error without a name.
+func sentByPeer(reset http2.StreamError) bool {
+	return reset.Cause != nil && reset.Cause.Error() == "received from peer"
+}
+
+// isGoAway reports whether err is the end that an HTTP/2 server announced.
+func isGoAway(err error) bool {
+	_, ended := errors.AsType[http2.GoAwayError](err)
+	return ended || strings.Contains(err.Error(), "GOAWAY") // the engine has no name for the other one
 }
 
 // explainTLS says why the upstream's certificate or protocol is not accepted.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+	"golang.org/x/net/http2"
 )
 
 // maxPools bounds the upstream pools kept at a time; the one that was used
@@ -46,6 +47,7 @@ const (
 type upstreams struct {
 	srv   *server
 	roots func() (*x509.CertPool, error)
+	http2 *http2.Transport
 
 	mu    sync.Mutex // guards what follows
 	pools map[poolKey]*upstream
@@ -55,6 +57,8 @@ type upstreams struct {
 // upstream is one pool.
 type upstream struct {
 	*http.Transport
+	all          *upstreams
+	http2        *http2Pool // nil unless that is the pool's kind
 	key          poolKey
 	used         uint64
 	certificates atomic.Bool // the server has asked for a client certificate
@@ -71,8 +75,13 @@ func (p *upstream) roundTrip(out *http.Request, i *interim) (*http.Response, err
 
 // roundTripHTTP2 speaks HTTP/2, or HTTP/1.1 when the server has no HTTP/2.
 func (p *upstream) roundTripHTTP2(out *http.Request, i *interim) (*http.Response, error) {
-	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: i.relay})
-	return p.RoundTrip(out.WithContext(ctx))
+	resp, err := p.http2.roundTrip(out, i)
+	if errors.Is(err, errNoHTTP2) {
+		key := p.key
+		key.kind = poolIntercepted
+		return p.all.pool(key).roundTripHTTP1(out, i)
+	}
+	return resp, err
 }
 
 func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response, error) {
@@ -81,7 +90,7 @@ func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response
 }
 
 func newUpstreams(s *server) *upstreams {
-	u := &upstreams{srv: s, pools: make(map[poolKey]*upstream)}
+	u := &upstreams{srv: s, http2: newHTTP2Engine(), pools: make(map[poolKey]*upstream)}
 	u.roots = sync.OnceValues(func() (*x509.CertPool, error) {
 		if s.Roots == nil {
 			return x509.SystemCertPool()
@@ -95,7 +104,15 @@ func (u *upstreams) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, pool := range u.pools {
-		pool.CloseIdleConnections()
+		pool.close()
+	}
+}
+
+// close ends the pool's connections, those in use after their last response.
+func (p *upstream) close() {
+	p.CloseIdleConnections()
+	if p.http2 != nil {
+		p.http2.close()
 	}
 }
 
@@ -110,6 +127,11 @@ func (u *upstreams) transport(out *http.Request, x *exchange) *upstream {
 	case x.scheme == "http":
 		key.to = authority{} // http.Transport keeps hosts apart by itself
 	}
+	return u.pool(key)
+}
+
+// pool is the pool for key, which is made when there is none.
+func (u *upstreams) pool(key poolKey) *upstream {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	pool, ok := u.pools[key]
@@ -144,7 +166,7 @@ func (u *upstreams) evict() {
 			oldest, last = key, pool.used
 		}
 	}
-	u.pools[oldest].CloseIdleConnections()
+	u.pools[oldest].close()
 	delete(u.pools, oldest)
 }
 
@@ -154,8 +176,7 @@ func (u *upstreams) evict() {
 func (u *upstreams) open(key poolKey) *upstream {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(key.kind == poolHTTP2)
-	pool := &upstream{key: key, Transport: &http.Transport{
+	pool := &upstream{all: u, key: key, Transport: &http.Transport{
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
@@ -213,22 +234,24 @@ func (u *upstreams) dialRouted(pool *upstream, key poolKey) {
 			return new(tls.Certificate), nil
 		},
 	}
-	if key.kind == poolHTTP2 {
-		config.NextProtos = []string{"h2", "http/1.1"}
-	}
-	pool.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context) (*tls.Conn, error) {
 		conn, err := u.srv.dial(ctx, key.to, "https", policy)
 		if err != nil {
 			return nil, err
 		}
 		return u.secure(ctx, conn, config)
 	}
+	pool.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
+	if key.kind == poolHTTP2 {
+		config.NextProtos = []string{http2.NextProtoTLS, "http/1.1"}
+		pool.http2 = &http2Pool{engine: u.http2, dial: dial}
+	}
 }
 
 // secure begins TLS on conn as config says, with the rules that hold for
 // every upstream. The roots are read at the first such connection: reading
 // them costs more than starting the program.
-func (u *upstreams) secure(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, error) {
+func (u *upstreams) secure(ctx context.Context, conn net.Conn, config *tls.Config) (*tls.Conn, error) {
 	roots, err := u.roots()
 	if err != nil {
 		_ = conn.Close()

@@ -98,11 +98,12 @@ func (r *result) shareOfBest(workload string) spread {
 // addedDelay is what the proxy adds to direct's median, through what the
 // original adds.
 func (r *result) addedDelay(workload string) spread {
-	added := func(name string) spread {
-		return r.paired(workload, name, direct, func(p, d figures) float64 { return p["p50"] - d["p50"] })
-	}
-	a, b := added(ours), added(original)
-	return spread{a.median / b.median, a.least / b.most, a.most / b.least}
+	none := r.series(workload, direct).Runs
+	round := -1
+	return r.paired(workload, ours, original, func(a, b figures) float64 {
+		round++
+		return (a["p50"] - none[round]["p50"]) / (b["p50"] - none[round]["p50"])
+	})
 }
 
 func (r *result) goals() []goal {

@@ -19,7 +19,7 @@ func (r *result) report() string {
 	for _, g := range r.goals() {
 		b.WriteString(g.String() + "\n")
 	}
-	b.WriteString("\n### Side by side\n\n" + r.sideBySide() + r.sideBySideMore() + "\n### Start\n\n" + r.starts())
+	b.WriteString("\n### Side by side\n\n" + r.sideBySide() + r.sideBySideMore() + r.failures() + "\n### Start\n\n" + r.starts())
 	return b.String()
 }
 
@@ -110,6 +110,21 @@ func (r *result) cell(contestant string, c column) string {
 		return "–"
 	}
 	return number(r.value(c.workload, contestant, c.figure))
+}
+
+// failures says why there are figures missing.
+func (r *result) failures() string {
+	var b strings.Builder
+	for _, s := range r.Series {
+		if s.Error != "" {
+			reason := s.Error
+			if strings.HasSuffix(reason, "i/o timeout") {
+				reason = "no answer in time"
+			}
+			fmt.Fprintf(&b, "\n%s failed at %s: %s.\n", s.Contestant, s.Workload, reason)
+		}
+	}
+	return b.String()
 }
 
 func (r *result) starts() string {

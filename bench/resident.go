@@ -93,16 +93,21 @@ func (t starter) measure(ctx context.Context, w *world) (figures, error) {
 	return figures{"wall": micro(cost.wall) / 1000, "cpu": micro(cost.cpu) / 1000}, err
 }
 
-// rules runs the product's own benchmark of host rules. Figures are in ns.
+// rules runs the product's own benchmark of host rules three times. Figures
+// are in ns, the least of each: what else runs on the machine only adds.
 func rules(ctx context.Context, w *world) (figures, error) {
-	out, err := w.command(ctx, "rules.test", "-test.run", "^$", "-test.bench", "^BenchmarkLookup$", "-test.benchtime", "200ms").Output()
+	out, err := w.command(ctx, "rules.test", "-test.run", "^$", "-test.bench", "^BenchmarkLookup$", "-test.benchtime", "200ms", "-test.count", "3").Output()
 	if err != nil {
 		return nil, err
 	}
 	f := figures{}
 	for _, m := range regexp.MustCompile(`(?m)^BenchmarkLookup/(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`).FindAllStringSubmatch(string(out), -1) {
-		if f[m[1]], err = strconv.ParseFloat(m[2], 64); err != nil {
+		ns, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
 			return nil, err
+		}
+		if least, ok := f[m[1]]; !ok || ns < least {
+			f[m[1]] = ns
 		}
 	}
 	return f, nil

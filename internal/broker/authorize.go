@@ -36,6 +36,7 @@ const (
 	CodeVault        Code = "vault_unavailable"
 	CodeAudit        Code = "audit_unavailable"
 	CodePath         Code = "path_ambiguous"
+	CodeOrigin       Code = "cross_site_websocket" // a page of another site opens it
 )
 
 // Denied is why a credential can't be had or used. Nothing may leave then.
@@ -85,6 +86,10 @@ type Use struct {
 	Redact     []string // what must not come back to the client
 	Private    bool     // the credential was logged in for a host that is not on the public internet
 	Ambiguous  []string // providers that tie for the request, which therefore goes unchanged
+
+	// Message is what text messages of the client on a websocket have to go
+	// through, see inject.Applied; nil on every other request.
+	Message func(text []byte) []byte
 
 	// Done records what came of it, an HTTP status or an error. Nil for an
 	// unchanged request.

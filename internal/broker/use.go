@@ -23,14 +23,12 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	if rule := ch.candidate.Rule.String(); c.BaseURL != ch.connection.BaseURL || !c.bound(rule) {
 		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "it was logged in anew, and not for " + rule, loginCommand(c.Provider, c.Name, true)}
 	}
-	inject.StripPlaceholder(r)
-	var redact []string
-	for _, injection := range ch.candidate.Def.Inject {
-		secrets, err := injection.Apply(r, c.Credential)
-		if err != nil {
-			return Use{}, &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
-		}
-		redact = append(redact, secrets...)
+	if inject.IsHandshake(r) && !ch.candidate.Def.AllowsOrigin(r.URL.Hostname(), r.Header["Origin"]) {
+		return Use{}, &Denied{CodeOrigin, c.Provider, c.Name, "the websocket is opened by a page of another site", "authsome inspect " + c.Provider}
+	}
+	applied, err := inject.ApplyAll(ch.candidate.Def.Inject, r, c.Credential)
+	if err != nil {
+		return Use{}, &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
 	}
 	entry := s.entry(r, audit.Use, audit.Allow, "")
 	entry.Provider, entry.Connection = c.Provider, c.Name
@@ -38,7 +36,10 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	if err != nil {
 		return Use{}, &Denied{CodeAudit, c.Provider, c.Name, err.Error(), "authsome doctor"}
 	}
-	return Use{Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: redact, Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate}, nil
+	return Use{
+		Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: applied.Secrets, Message: applied.Message,
+		Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate,
+	}, nil
 }
 
 // Renewable reports whether Renew could bring another credential.

@@ -113,6 +113,9 @@ func (a *app) confirm(ctx context.Context, def *provider.Definition, yes bool) e
 	if foreign := def.ForeignHosts(); len(foreign) > 0 {
 		fmt.Fprintf(w, "These belong to other owners than the hosts above: %s\n", prompt.Printable(strings.Join(foreign, ", ")))
 	}
+	if len(def.Origins) > 0 {
+		fmt.Fprintf(w, "Pages of these sites may use it on websockets: %s\n", prompt.Printable(strings.Join(def.Origins, ", ")))
+	}
 	yes, err := prompt.Terminal{In: a.sys.Stdin, Out: w}.Confirm(ctx, "Register it?")
 	if err == nil && !yes {
 		err = login.ErrCancelled

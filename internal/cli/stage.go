@@ -141,7 +141,7 @@ func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, er
 
 // grant is the broker's leave in the proxy's terms.
 func (s *stage) grant(use broker.Use) proxy.Grant {
-	grant := proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Private: use.Private, Done: use.Done}
+	grant := proxy.Grant{Pool: use.Pool, Redact: use.Redact, Placeholder: inject.Placeholder, Message: use.Message, Private: use.Private, Done: use.Done}
 	if use.Renewable() {
 		grant.Renew = func(_ context.Context, r *http.Request) (proxy.Grant, bool) {
 			again, ok := s.session.Renew(r, use)
@@ -159,7 +159,7 @@ func refusal(err error) error {
 	}
 	status := http.StatusBadGateway
 	switch denied.Code {
-	case broker.CodeNotConnected, broker.CodeNoConnection:
+	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin:
 		status = http.StatusForbidden
 	case broker.CodePath:
 		status = http.StatusBadRequest

@@ -29,6 +29,7 @@ func compileBasic(s Spec) (Injection, error) {
 	return Injection{
 		fields: fields(username, password),
 		sent:   basicSent,
+		strip:  func(r *http.Request) { removeHeader(r, "Authorization") },
 		apply: func(r *http.Request, c credential.Credential) ([]string, error) {
 			return applyBasic(r, c, username, password)
 		},
@@ -76,7 +77,6 @@ func applyBasic(r *http.Request, c credential.Credential, username, password tex
 		return nil, fmt.Errorf("%w: the user name of a Basic pair holds a colon", credential.ErrInvalid)
 	}
 	pair := base64.StdEncoding.EncodeToString([]byte(user + ":" + pass))
-	removeHeader(r, "Authorization")
 	r.Header["Authorization"] = []string{"Basic " + pair}
 	return append(append(userSecrets, passSecrets...), pair), nil
 }

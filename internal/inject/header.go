@@ -41,6 +41,7 @@ func compileHeader(s Spec) (Injection, error) {
 	return Injection{
 		fields: fields(value),
 		sent:   func(r *http.Request) []string { return headerValues(r.Header, s.Name) },
+		strip:  func(r *http.Request) { removeHeader(r, s.Name) },
 		apply: func(r *http.Request, c credential.Credential) ([]string, error) {
 			return applyHeader(r, c, s.Name, value)
 		},
@@ -63,7 +64,6 @@ func applyHeader(r *http.Request, c credential.Credential, name string, value te
 	if err != nil {
 		return nil, err
 	}
-	removeHeader(r, name)
 	r.Header[http.CanonicalHeaderKey(name)] = []string{whole}
 	return append(secrets, whole), nil
 }

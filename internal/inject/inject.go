@@ -25,8 +25,8 @@ import (
 // package credential, for example "Bearer {access_token}".
 type Spec struct {
 	Kind     string `json:"kind"`
-	Name     string `json:"name,omitempty"`     // header or parameter name
-	Value    string `json:"value,omitempty"`    // header and query: what is set
+	Name     string `json:"name,omitempty"`     // of the header, parameter or JSON member
+	Value    string `json:"value,omitempty"`    // what is set; all kinds but basic
 	Username string `json:"username,omitempty"` // basic
 	Password string `json:"password,omitempty"` // basic
 }
@@ -35,15 +35,23 @@ type Spec struct {
 type Injection struct {
 	spec   Spec
 	fields []string
+	socket bool // for websockets only
 	sent   func(*http.Request) []string
+	strip  func(*http.Request) // removes every copy of what apply sets
 	apply  func(*http.Request, credential.Credential) ([]string, error)
+
+	// message returns what is done to text messages, and the secrets in it.
+	// Nil for kinds that concern the request alone.
+	message func(credential.Credential) (func(text []byte) []byte, []string, error)
 }
 
 // kinds is every kind there is: its name in a definition, and its file.
 var kinds = map[string]func(Spec) (Injection, error){
-	"header": compileHeader, // header.go
-	"basic":  compileBasic,  // basic.go
-	"query":  compileQuery,  // query.go
+	"header":      compileHeader,      // header.go
+	"basic":       compileBasic,       // basic.go
+	"query":       compileQuery,       // query.go
+	"subprotocol": compileSubprotocol, // subprotocol.go
+	"message":     compileMessage,     // message.go
 }
 
 // Kinds returns the names of all kinds, sorted.
@@ -80,6 +88,9 @@ func (i Injection) Spec() Spec { return i.spec }
 // Fields returns the secret fields the injection needs, sorted.
 func (i Injection) Fields() []string { return slices.Clone(i.fields) }
 
+// WebSocketOnly reports whether the injection concerns nothing but websockets.
+func (i Injection) WebSocketOnly() bool { return i.socket }
+
 // Sent returns what the client itself put where the credential belongs, each
 // copy of it: whole header values, decoded parameter values, both halves of a
 // Basic pair.
@@ -90,6 +101,7 @@ func (i Injection) Sent(r *http.Request) []string { return i.sent(r) }
 // renderings: whatever comes back must not repeat them. On an error, which
 // names the field and never its value, the request must not be sent.
 func (i Injection) Apply(r *http.Request, c credential.Credential) ([]string, error) {
+	i.strip(r)
 	return i.apply(r, c)
 }
 
@@ -129,6 +141,18 @@ func parseText(s string) (text, error) {
 		s = rest
 	}
 	return t, nil
+}
+
+// sample is t with placeholder in the place of every field.
+func (t text) sample(placeholder string) string {
+	var b strings.Builder
+	for _, part := range t {
+		if part.field != "" {
+			b.WriteString(placeholder)
+		}
+		b.WriteString(part.literal)
+	}
+	return b.String()
 }
 
 // checkLiteral refuses what could split a header or hide in a log.

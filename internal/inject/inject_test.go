@@ -23,12 +23,18 @@ type vector struct {
 	Fields map[string]string `json:"fields"`
 	Header http.Header       `json:"header"`
 	Query  string            `json:"query"`
-	Want   struct {
+	// Message is what the client says on the websocket.
+	Message string `json:"message"`
+	Want    struct {
 		Header http.Header `json:"header"`
 		Query  string      `json:"query"`
-		Sent   []string    `json:"sent"`
-		Redact []string    `json:"redact"`
-		Error  string      `json:"error"`
+
+		Message        string   `json:"message"`
+		MessageSecrets []string `json:"messageSecrets"`
+
+		Sent   []string `json:"sent"`
+		Redact []string `json:"redact"`
+		Error  string   `json:"error"`
 	} `json:"want"`
 }
 
@@ -99,6 +105,27 @@ func checkVector(t *testing.T, kind string, v vector) {
 	if diff := cmp.Diff(v.Want.Redact, redact); diff != "" {
 		t.Errorf("redact: %s", diff)
 	}
+	checkMessage(t, injection, v)
+}
+
+// checkMessage is about what ApplyAll adds to Apply.
+func checkMessage(t *testing.T, injection inject.Injection, v vector) {
+	applied, err := inject.ApplyAll([]inject.Injection{injection}, v.request(), v.credential())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(append(v.Want.Redact, v.Want.MessageSecrets...), applied.Secrets); diff != "" {
+		t.Errorf("secrets: %s", diff)
+	}
+	if (applied.Message != nil) != (v.Message != "") {
+		t.Fatal("Message is there or not, and should be the other")
+	}
+	if applied.Message == nil {
+		return
+	}
+	if diff := cmp.Diff(v.Want.Message, string(applied.Message([]byte(v.Message)))); diff != "" {
+		t.Errorf("message: %s", diff)
+	}
 }
 
 // TestHeaderCopies is R036: every spelling of the injected field goes, in the
@@ -154,7 +181,11 @@ func TestCompileRefuses(t *testing.T) {
 		spec inject.Spec
 		want string
 	}{
-		"no kind":         {inject.Spec{}, "is not one of basic, header, query"},
+		"no kind":         {inject.Spec{}, "is not one of basic, header, message, query, subprotocol"},
+		"protocol name":   {inject.Spec{Kind: "subprotocol", Name: "x", Value: "{api_key}"}, "no name"},
+		"protocol token":  {inject.Spec{Kind: "subprotocol", Value: "a b{api_key}"}, "does not make a token"},
+		"message name":    {inject.Spec{Kind: "message", Name: `a"b`, Value: "{api_key}"}, "plain name"},
+		"message quote":   {inject.Spec{Kind: "message", Name: "a", Value: `"{api_key}`}, "quote or a backslash"},
 		"unknown kind":    {inject.Spec{Kind: "body"}, "is not one of"},
 		"no field":        {header("X-Key", "abc"), "no secret field"},
 		"unknown field":   {header("X-Key", "{key}"), "{key} is not one of"},
@@ -217,19 +248,71 @@ func TestFindPlaceholder(t *testing.T) {
 	}
 }
 
-// TestStripPlaceholder is R037: the placeholder never reaches a server as if
-// it were a credential, a real credential of the client's stays.
-func TestStripPlaceholder(t *testing.T) {
+// TestApplyAllStrips is R037: the placeholder never reaches a server as if it
+// were a credential, a real credential of the client's stays.
+func TestApplyAllStrips(t *testing.T) {
 	r := vector{}.request()
 	r.Header = http.Header{
-		"Authorization": {"Bearer authsome-proxy-managed"},
-		"authorization": {"Basic eDphdXRoc29tZS1wcm94eS1tYW5hZ2VkOndvcms="}, // x:authsome-proxy-managed:work
-		"AUTHORIZATION": {"Bearer own"},
-		"X-Other":       {"authsome-proxy-managed"},
+		"Authorization":          {"Bearer authsome-proxy-managed"},
+		"authorization":          {"Basic eDphdXRoc29tZS1wcm94eS1tYW5hZ2VkOndvcms="}, // x:authsome-proxy-managed:work
+		"AUTHORIZATION":          {"Bearer own"},
+		"X-Other":                {"authsome-proxy-managed"},
+		"Sec-Websocket-Protocol": {"token, authsome-proxy-managed", "chat"},
+		"Sec_websocket_protocol": {"authsome-proxy-managed"},
 	}
-	inject.StripPlaceholder(r)
-	want := http.Header{"AUTHORIZATION": {"Bearer own"}, "X-Other": {"authsome-proxy-managed"}}
+	if _, err := inject.ApplyAll(nil, r, credential.Credential{}); err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{"AUTHORIZATION": {"Bearer own"}, "X-Other": {"authsome-proxy-managed"}, "Sec-Websocket-Protocol": {"token,chat"}}
 	if diff := cmp.Diff(want, r.Header); diff != "" {
 		t.Fatal(diff)
+	}
+}
+
+// TestApplyAll_W002: a handshake has the credential in one place, and nothing
+// of the client's own in the others.
+func TestApplyAll_W002(t *testing.T) {
+	var all []inject.Injection
+	for _, spec := range []inject.Spec{
+		{Kind: "header", Name: "Authorization", Value: "Bearer {api_key}"},
+		{Kind: "query", Name: "key", Value: "{api_key}"},
+		{Kind: "subprotocol", Value: "key.{api_key}"},
+		{Kind: "message", Name: "token", Value: "{api_key}"},
+		{Kind: "message", Name: "key", Value: "{api_key}"},
+	} {
+		injection, err := inject.Compile(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, injection)
+	}
+	c := vector{Fields: map[string]string{"api_key": "k"}}.credential()
+	for name, test := range map[string]struct {
+		offered string
+		query   string
+		want    http.Header
+	}{
+		"subprotocol": {"chat, key." + inject.Placeholder, "a=1", http.Header{"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Protocol": {"chat, key.k"}}},
+		"others": {"chat, key.own", "a=1&key=k",
+			http.Header{"Sec-Websocket-Key": {"x"}, "Sec-Websocket-Protocol": {"chat, key.own"}, "Authorization": {"Bearer k"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := vector{Query: "key=own&a=1"}.request()
+			r.Header = http.Header{"Sec-Websocket-Key": {"x"}, "authorization": {"Bearer own"}, "Sec-Websocket-Protocol": {test.offered}}
+			applied, err := inject.ApplyAll(all, r, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, r.Header); diff != "" {
+				t.Error(diff)
+			}
+			if r.URL.RawQuery != test.query {
+				t.Error(r.URL.RawQuery)
+			}
+			const said, want = `{"key":"authsome-proxy-managed","token":"authsome-proxy-managed"}`, `{"key":"k","token":"k"}`
+			if got := string(applied.Message([]byte(said))); got != want {
+				t.Error(got)
+			}
+		})
 	}
 }

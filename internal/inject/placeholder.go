@@ -2,6 +2,7 @@ package inject
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -21,9 +22,10 @@ func FindPlaceholder(value string) (selector string, ok bool) {
 	return rest[1:], true
 }
 
-// StripPlaceholder removes every Authorization that holds a placeholder, bare
-// or inside a Basic pair: it is no credential and must not be taken for one.
-func StripPlaceholder(r *http.Request) {
+// stripAuthorization removes every Authorization that holds a placeholder,
+// bare or inside a Basic pair: it is no credential and must not be taken for
+// one.
+func stripAuthorization(r *http.Request) {
 	for key, values := range r.Header {
 		if fold(key) != "authorization" {
 			continue
@@ -34,6 +36,21 @@ func StripPlaceholder(r *http.Request) {
 				delete(r.Header, key)
 				break
 			}
+		}
+	}
+}
+
+// stripProtocols does the same to members of Sec-WebSocket-Protocol.
+func stripProtocols(r *http.Request) {
+	for key, values := range r.Header {
+		if fold(key) != fold(protocolField) || !strings.Contains(strings.Join(values, ","), Placeholder) {
+			continue
+		}
+		members := slices.DeleteFunc(strings.Split(strings.Join(values, ","), ","), func(member string) bool {
+			return strings.Contains(member, Placeholder)
+		})
+		if r.Header[key] = []string{strings.TrimSpace(strings.Join(members, ","))}; len(members) == 0 {
+			delete(r.Header, key)
 		}
 	}
 }

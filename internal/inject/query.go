@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"authsome/internal/credential"
@@ -26,6 +27,7 @@ func compileQuery(s Spec) (Injection, error) {
 	return Injection{
 		fields: fields(value),
 		sent:   func(r *http.Request) []string { return queryValues(r.URL.RawQuery, s.Name) },
+		strip:  func(r *http.Request) { removeParameter(r, s.Name) },
 		apply: func(r *http.Request, c credential.Credential) ([]string, error) {
 			return applyQuery(r, c, s.Name, value)
 		},
@@ -37,14 +39,13 @@ func applyQuery(r *http.Request, c credential.Credential, name string, value tex
 	if err != nil {
 		return nil, err
 	}
-	var kept []string
-	for _, pair := range pairs(r.URL.RawQuery) {
-		if !isParameter(pair, name) {
-			kept = append(kept, pair)
-		}
-	}
-	r.URL.RawQuery = strings.Join(append(kept, name+"="+url.QueryEscape(whole)), "&")
+	r.URL.RawQuery = strings.Join(append(pairs(r.URL.RawQuery), name+"="+url.QueryEscape(whole)), "&")
 	return append(secrets, whole), nil
+}
+
+func removeParameter(r *http.Request, name string) {
+	kept := slices.DeleteFunc(pairs(r.URL.RawQuery), func(pair string) bool { return isParameter(pair, name) })
+	r.URL.RawQuery = strings.Join(kept, "&")
 }
 
 // pairs splits a raw query without decoding it, so that what is kept stays

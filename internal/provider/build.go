@@ -54,6 +54,7 @@ func build(written *document, base string, report func(at string, err error)) *D
 	def.endpoints = def.OAuth.authEndpoints()
 	def.APIKey = b.apiKey()
 	def.Inject = b.inject()
+	def.Origins = b.origins()
 	def.Env = b.env()
 	b.checkChecked()
 	if !doc.isTemplated() {
@@ -258,6 +259,9 @@ func (b *builder) inject() []inject.Injection {
 			seen[target] = true
 		}
 		compiled = append(compiled, injection)
+	}
+	if len(compiled) > 0 && !slices.ContainsFunc(compiled, func(i inject.Injection) bool { return !i.WebSocketOnly() }) {
+		b.report("/inject", errors.New("has nothing for requests, only for websockets"))
 	}
 	return compiled
 }

@@ -25,6 +25,7 @@ type document struct {
 	APIKey        *APIKey       `json:"api_key,omitempty"`
 	Inject        []inject.Spec `json:"inject,omitempty"`
 	InjectMode    string        `json:"inject_mode"`
+	Origins       []string      `json:"websocket_origins,omitempty"`
 	Export        *export       `json:"export,omitempty"`
 	SelfHosted    *selfHosted   `json:"-"`
 	Checked       *Checked      `json:"checked,omitempty"`
@@ -41,7 +42,7 @@ func (d *Definition) JSON() any {
 	doc := document{
 		SchemaVersion: schemaVersion, Name: d.Name, DisplayName: d.DisplayName, Description: d.Description,
 		AuthType: d.AuthType, Flow: d.Flow, HostURL: d.HostURL, Docs: d.Docs, CreateURL: d.CreateURL,
-		OAuth: d.OAuth, APIKey: d.APIKey, InjectMode: d.InjectMode, Checked: d.Checked,
+		OAuth: d.OAuth, APIKey: d.APIKey, InjectMode: d.InjectMode, Origins: d.Origins, Checked: d.Checked,
 	}
 	for _, injection := range d.Inject {
 		doc.Inject = append(doc.Inject, injection.Spec())

@@ -14,6 +14,7 @@ const (
 	maxScopes   = 256
 	maxInject   = 8
 	maxEnvNames = 16
+	maxOrigins  = 16
 )
 
 // newDocument returns a document with the defaults of the format.
@@ -40,6 +41,7 @@ func (d *decoder) readDocument() {
 		{"api_key", false, d.apiKey},
 		{"inject", false, d.injections},
 		{"inject_mode", false, d.text(&doc.InjectMode)},
+		{"websocket_origins", false, d.texts(&doc.Origins, maxOrigins, true)},
 		{"export", false, d.export(&doc.Export)},
 		{"self_hosted", false, d.selfHosted},
 		{"checked", false, d.checked},

@@ -69,6 +69,7 @@ type Definition struct {
 	APIKey     *APIKey  // nil when the definition says nothing about its keys
 	Inject     []inject.Injection
 	InjectMode string              // InjectHost or InjectPlaceholder
+	Origins    []string            // of other sites whose pages may open a websocket with the credential
 	Env        map[string][]string // credential field to environment variable names
 	Checked    *Checked            // nil when nobody says
 

@@ -113,7 +113,13 @@ func tunnel(child, upstream net.Conn) {
 
 // copyHalf passes one direction on, and its end. A failure ends both.
 func copyHalf(to, from net.Conn) {
-	if _, err := io.Copy(to, from); err != nil || closeWrite(to) != nil {
+	_, err := io.Copy(to, from)
+	endHalf(to, from, err)
+}
+
+// endHalf is for a direction that has ended, with err if it failed.
+func endHalf(to, from io.Closer, err error) {
+	if err != nil || closeWrite(to) != nil {
 		_ = to.Close()
 		_ = from.Close()
 	}

@@ -94,6 +94,11 @@ func forbidden(code, message string) error {
 	return &Refusal{Status: http.StatusForbidden, Code: code, Message: message}
 }
 
+// keepAlive finds out within a minute that a silent server has vanished.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
+}
+
 // dialAddress dials host:port directly, IPv6 and IPv4 in parallel (RFC 6555)
 // and one address after another. Each is checked when it is dialled: those of
 // a mixed answer that are not allowed are passed over.
@@ -101,8 +106,9 @@ func (s *server) dialAddress(ctx context.Context, address string, allowed policy
 	ctx, cancel := s.untilClosed(ctx)
 	defer cancel()
 	dialer := net.Dialer{
-		Timeout:  dialTimeout,
-		Resolver: s.resolver,
+		Timeout:         dialTimeout,
+		KeepAliveConfig: keepAlive(),
+		Resolver:        s.resolver,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			a, err := netip.ParseAddrPort(address)
 			if err != nil {

@@ -249,6 +249,9 @@ func (x *exchange) prepare(out *http.Request) {
 	}
 	if x.websocket != "" {
 		out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+		if x.readsFrames() {
+			deleteField(out.Header, extensionsField)
+		}
 	}
 	if x.scan != nil {
 		x.scan.limitCodings(out.Header)

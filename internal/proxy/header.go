@@ -75,6 +75,15 @@ func mayTrail(name string) bool {
 	return true
 }
 
+// deleteField deletes the field in every spelling.
+func deleteField(h http.Header, name string) {
+	for key := range h {
+		if sameField(key, name) {
+			delete(h, key)
+		}
+	}
+}
+
 // sameField reports whether a and b name one field to some server: CGI and
 // its descendants take _ for -.
 func sameField(a, b string) bool {

@@ -209,7 +209,7 @@ func (h *http1) linger() {
 }
 
 // closeWrite ends the writing half of a connection that has one.
-func closeWrite(c net.Conn) error {
+func closeWrite(c io.Closer) error {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}

@@ -110,6 +110,11 @@ type Grant struct {
 	// address or localhost allows that by itself.
 	Private bool
 
+	// Message is given each text message of at most 64 KiB that the client
+	// sends on a websocket, and returns what is sent in its place: text
+	// itself, unchanged, or something else. Nil passes everything as it is.
+	Message func(text []byte) []byte
+
 	// Done is called exactly once: with the upstream's status when its head
 	// is known, or with an error when the exchange failed before that.
 	Done func(status int, err error)

@@ -77,13 +77,13 @@ func checkResponse(resp *http.Response, x *exchange) error {
 	case x.websocket == "":
 		return &Refusal{Status: http.StatusBadGateway, Code: "upstream_101", Message: x.to.host + " switched protocols without being asked"}
 	}
-	return checkAccept(resp, x.websocket)
+	return x.checkAccept(resp)
 }
 
 // relay passes the response on as it comes.
 func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Response, x *exchange) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		s.relayWebSocket(w, resp, x)
+		s.relayWebSocket(w, r, resp, x)
 		return
 	}
 	x.relayFields(w.Header(), resp)

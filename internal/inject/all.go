@@ -1,0 +1,63 @@
+package inject
+
+import (
+	"net/http"
+	"slices"
+
+	"authsome/internal/credential"
+)
+
+// Applied is what a definition's injections come to on one request.
+type Applied struct {
+	// Secrets are the secrets that went on the request, or will go into
+	// messages, and their renderings.
+	Secrets []string
+
+	// Message returns what a text message of the client is to be: text
+	// itself, or a copy with the credential in it. Nil when there is nothing
+	// to look for, as on every request that opens no websocket.
+	Message func(text []byte) []byte
+}
+
+// ApplyAll puts c on r by all of a definition's injections, after it has
+// removed placeholders from where they could be taken for a credential. A
+// handshake whose Sec-WebSocket-Protocol has the placeholder gets the
+// credential there and nowhere else. The error is as with Apply.
+func ApplyAll(injections []Injection, r *http.Request, c credential.Credential) (Applied, error) {
+	stripAuthorization(r)
+	var all Applied
+	asProtocol := slices.ContainsFunc(injections, func(i Injection) bool { return i.socket && len(i.sent(r)) > 0 })
+	for _, i := range injections {
+		if asProtocol && !i.socket {
+			i.strip(r)
+			continue
+		}
+		secrets, err := i.Apply(r, c)
+		if err != nil {
+			return Applied{}, err
+		}
+		all.Secrets = append(all.Secrets, secrets...)
+		if err := all.addMessage(i, r, c); err != nil {
+			return Applied{}, err
+		}
+	}
+	stripProtocols(r)
+	return all, nil
+}
+
+func (a *Applied) addMessage(i Injection, r *http.Request, c credential.Credential) error {
+	if i.message == nil || !IsHandshake(r) {
+		return nil
+	}
+	replace, secrets, err := i.message(c)
+	if err != nil {
+		return err
+	}
+	a.Secrets = append(a.Secrets, secrets...)
+	if before := a.Message; before != nil {
+		a.Message = func(text []byte) []byte { return replace(before(text)) }
+	} else {
+		a.Message = replace
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,9 +83,25 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.src.Read(p)
 	if err != nil {
-		err = b.end(err)
+		err = b.end(b.explain(err))
 	}
 	return n, err
+}
+
+// explain tells what is the client's fault from what ended the connection.
+func (b *requestBody) explain(err error) error {
+	_, isBad := errors.AsType[*badRequest](err)
+	switch {
+	case isBad, errors.Is(err, io.EOF):
+		return err
+	case b.closed.Load():
+		return errBodyClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &badRequest{http.StatusRequestTimeout, "body that does not go on"}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return bad("body that ends too early")
+	}
+	return errClientGone
 }
 
 // await holds the body back until the upstream wants it, or says nothing for a
@@ -120,17 +137,19 @@ func (b *requestBody) end(err error) error {
 	return err
 }
 
-// Close is for the reader: it has no further interest.
-func (b *requestBody) Close() error { return nil }
+// Close ends the body for its reader, in the middle of a read as well.
+func (b *requestBody) Close() error {
+	b.finish()
+	return nil
+}
 
 // finish takes the connection's reader back and reports whether the body was
 // read to its end, so that another request can follow.
 func (b *requestBody) finish() bool {
-	if b.over != nil {
+	if !b.closed.Swap(true) && b.over != nil {
 		close(b.over)
 	}
 	if !b.mu.TryLock() {
-		b.closed.Store(true)
 		_ = b.h.conn.SetReadDeadline(longAgo)
 		b.mu.Lock()
 	}
@@ -138,6 +157,15 @@ func (b *requestBody) finish() bool {
 	if b.ended == nil {
 		b.ended = errBodyClosed
 	}
+	return errors.Is(b.ended, io.EOF)
+}
+
+// whole reports whether the body was read to its end.
+func (b *requestBody) whole() bool {
+	if !b.mu.TryLock() {
+		return false
+	}
+	defer b.mu.Unlock()
 	return errors.Is(b.ended, io.EOF)
 }
 

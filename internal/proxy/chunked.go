@@ -62,7 +62,7 @@ func (c *chunkedReader) next() error {
 	if err != nil {
 		return err
 	}
-	if c.trailer, err = parseFields(text); err != nil {
+	if c.trailer, _, err = parseFields(text); err != nil {
 		return err
 	}
 	return io.EOF

@@ -22,8 +22,8 @@ func (s *server) serveProxy(c *client) {
 func (s *server) handleProxy(w *response, r *http.Request) {
 	switch {
 	case !s.admits(r):
-		w.header.Set("Proxy-Authenticate", `Basic realm="authsome", charset="UTF-8"`)
-		w.header.Set("Content-Length", "0")
+		w.Header().Set("Proxy-Authenticate", `Basic realm="authsome", charset="UTF-8"`)
+		w.Header().Set("Content-Length", "0")
 		w.close = r.ContentLength != 0
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	case r.Method == http.MethodConnect:
@@ -31,7 +31,7 @@ func (s *server) handleProxy(w *response, r *http.Request) {
 	case strings.Contains(r.RequestURI, "://"):
 		s.absolute(w, r)
 	default:
-		w.header.Set("Content-Length", "0")
+		w.Header().Set("Content-Length", "0")
 		w.close = true
 		w.WriteHeader(http.StatusBadRequest)
 	}

@@ -31,6 +31,7 @@ func (s *server) explain(err error) *Refusal {
 	failed, isHandshake := errors.AsType[*handshakeError](err)
 	reset, isReset := errors.AsType[http2.StreamError](err)
 	network, isNetwork := errors.AsType[net.Error](err)
+	answered, isAnswered := errors.AsType[*badAnswer](err)
 	switch {
 	case isDNS && (dns.IsTimeout || dns.IsTemporary):
 		return answer(http.StatusGatewayTimeout, "upstream_dns", "the name server did not answer")
@@ -38,8 +39,14 @@ func (s *server) explain(err error) *Refusal {
 		return answer(http.StatusBadGateway, "upstream_dns", "the host name does not exist")
 	case errors.Is(err, context.DeadlineExceeded), isNetwork && network.Timeout():
 		return answer(http.StatusGatewayTimeout, "upstream_timeout", "the server did not answer in time")
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, errClientGone):
 		return nil
+	case errors.Is(err, errUploadStalled):
+		return answer(http.StatusGatewayTimeout, "upstream_timeout", errUploadStalled.Error())
+	case errors.Is(err, errAuthorized):
+		return answer(http.StatusBadGateway, "not_authorized", errAuthorized.Error())
+	case isAnswered:
+		return answer(http.StatusBadGateway, "upstream_failed", "the server's answer can't be understood: "+answered.reason)
 	case isHandshake:
 		return answer(http.StatusBadGateway, "upstream_tls", explainTLS(failed.err))
 	case isAlert(err):
@@ -54,8 +61,7 @@ func (s *server) explain(err error) *Refusal {
 		return answer(http.StatusBadGateway, "upstream_refused", "the server refused the connection")
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return answer(http.StatusBadGateway, "upstream_unreachable", "the server can't be reached from here")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		strings.Contains(err.Error(), "server closed"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return answer(http.StatusBadGateway, "upstream_closed", "the server closed the connection without an answer")
 	}
 	s.debug("upstream", "err", err)

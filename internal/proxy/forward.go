@@ -42,7 +42,8 @@ type exchange struct {
 	to        authority
 	scheme    string
 	target    target
-	authorize bool // and otherwise forwarded as it is
+	lines     fields // of the client's head, nil for HTTP/2
+	authorize bool   // and otherwise forwarded as it is
 	websocket string
 	overHTTP2 bool // from the client
 	trailers  bool // the HTTP/2 client wants trailer fields
@@ -88,6 +89,9 @@ func checkMethod(r *http.Request) error {
 // forward sends the request and relays the answer.
 func (s *server) forward(w http.ResponseWriter, r *http.Request, x *exchange) {
 	out := x.outgoing(r)
+	if w1, ok := w.(*response); ok {
+		x.lines = w1.sent
+	}
 	if x.authorize && s.Authorize != nil {
 		grant, err := s.authorize(out, x)
 		if err != nil && r.Context().Err() != nil {
@@ -221,7 +225,7 @@ func (s *server) authorize(out *http.Request, x *exchange) (Grant, error) {
 func (x *exchange) pin(out *http.Request) error {
 	out.URL.Scheme, out.URL.Host, out.URL.User = x.scheme, x.to.field(x.scheme), nil
 	out.Host = out.URL.Host
-	if badText(out.URL.RawQuery) {
+	if badTarget(out.URL.RawQuery) {
 		return errors.New("authorized query holds a character that is not allowed")
 	}
 	return nil
@@ -244,9 +248,6 @@ func (x *exchange) prepare(out *http.Request) {
 	if len(out.Trailer) == 0 {
 		out.Trailer = nil
 	}
-	if _, ok := out.Header["User-Agent"]; !ok {
-		out.Header["User-Agent"] = []string{""} // net/http would add its own
-	}
 	if x.websocket != "" {
 		out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 		if x.readsFrames() {
@@ -261,9 +262,11 @@ func (x *exchange) prepare(out *http.Request) {
 // roundTrip sends out and returns the final response's head. Interim
 // responses are passed on as they come.
 func (s *server) roundTrip(w http.ResponseWriter, out *http.Request, x *exchange) (*http.Response, error) {
-	// What net/http does for a parent proxy it does not do for an opaque URL (RFC 9112 section 3.2.2).
-	if parent, _ := s.parent(x.to, x.scheme); x.scheme == "http" && parent != nil && strings.HasPrefix(parent.Scheme, "http") {
+	if parent, _ := s.absoluteParent(x.to, x.scheme); parent != nil {
 		out.URL.Opaque = "//" + out.URL.Host + out.URL.Opaque
+		if parent.User != nil {
+			out.Header["Proxy-Authorization"] = []string{basic(parent.User)}
+		}
 	}
 	interim := &interim{w: w, x: x}
 	pool := s.upstreams.transport(out, x)

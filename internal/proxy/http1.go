@@ -26,9 +26,12 @@ type http1 struct {
 	client *client  // the accepted connection at the bottom
 	conn   net.Conn // what is spoken on: TCP, or TLS over it
 	br     *bufio.Reader
-	bw     *bufio.Writer
+	bw     *output
 	idle   wire
 	handle func(w *response, r *http.Request)
+	ctx    context.Context // of all exchanges: whoever is gone in one is gone for good
+	cancel context.CancelFunc
+	watch  watch
 	bare   bool // errors are answered without a word about who answers
 	served bool // a request's head was understood
 }
@@ -41,26 +44,26 @@ type wire struct {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	if w.held && len(p) > 0 {
-		w.held = false
-		p[0] = w.first[0]
+	if !w.held || len(p) == 0 {
+		return w.Conn.Read(p)
+	}
+	w.held = false
+	p[0] = w.first[0]
+	if len(p) == 1 {
 		return 1, nil
 	}
-	return w.Conn.Read(p)
+	n, err := w.Conn.Read(p[1:]) // no head is one byte long
+	return 1 + n, err
 }
 
-var (
-	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
-	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
-)
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxLine) }}
 
 func (h *http1) acquire() {
 	if h.br == nil {
 		h.idle.Conn = h.conn
 		h.br = readers.Get().(*bufio.Reader)
 		h.br.Reset(&h.idle)
-		h.bw = writers.Get().(*bufio.Writer)
-		h.bw.Reset(h.conn)
+		h.bw = newOutput(h.conn)
 	}
 }
 
@@ -69,8 +72,7 @@ func (h *http1) release() {
 	if h.br != nil {
 		h.br.Reset(nil)
 		readers.Put(h.br)
-		h.bw.Reset(nil)
-		writers.Put(h.bw)
+		h.bw.release()
 		h.br, h.bw = nil, nil
 	}
 }
@@ -78,14 +80,17 @@ func (h *http1) release() {
 // serve handles requests until the connection ends or is taken over. first is
 // the time the first request has.
 func (h *http1) serve(first time.Duration) error {
+	h.ctx, h.cancel = context.WithCancel(h.srv.ctx)
+	h.watch.h = h
+	defer h.cancel()
 	defer h.release()
 	for wait := first; ; wait = idleTimeout {
-		r, err := h.next(wait)
+		r, lines, err := h.next(wait)
 		if err != nil {
 			return h.giveUp(err)
 		}
 		h.served = true
-		if !h.exchange(r) {
+		if !h.exchange(r, lines) {
 			return nil
 		}
 	}
@@ -94,44 +99,41 @@ func (h *http1) serve(first time.Duration) error {
 var errClosing = errors.New("proxy is closing")
 
 // next waits for a request and reads its head.
-func (h *http1) next(wait time.Duration) (*http.Request, error) {
+func (h *http1) next(wait time.Duration) (*http.Request, fields, error) {
 	if err := h.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if h.br == nil || h.br.Buffered() == 0 {
 		if !h.client.enter(phaseIdle) {
-			return nil, errClosing
+			return nil, nil, errClosing
 		}
 		h.release()
 		if _, err := io.ReadFull(h.conn, h.idle.first[:]); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		h.idle.held = true
 		h.acquire()
 	}
 	if wait > headTimeout {
 		if err := h.conn.SetReadDeadline(time.Now().Add(headTimeout)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	r, err := readHead(h.br)
+	r, lines, err := readHead(h.ctx, h.br)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h.client.enter(phaseActive)
-	return r, h.conn.SetReadDeadline(time.Time{})
+	return r, lines, h.conn.SetReadDeadline(time.Time{})
 }
 
 // exchange has one request answered and reports whether another may follow.
-func (h *http1) exchange(r *http.Request) (more bool) {
-	ctx, cancel := context.WithCancel(h.srv.ctx)
-	defer cancel()
-	w := &response{h: h, r: r, header: make(http.Header)}
+func (h *http1) exchange(r *http.Request, lines fields) (more bool) {
+	w := &response{h: h, r: r, sent: lines}
 	w.body = newRequestBody(h, r, w)
-	watch := newWatch(h, w.body, cancel)
-	w.stop = watch.stop
-	complete := h.run(w, r.WithContext(ctx))
-	watch.stop()
+	h.watch.start(w.body)
+	complete := h.run(w, r)
+	h.watch.stop()
 	if !complete {
 		h.client.abort()
 	}
@@ -178,7 +180,7 @@ func (h *http1) giveUp(err error) error {
 	w := &response{h: h, r: &http.Request{ProtoMinor: 1, Close: true}, header: make(http.Header)}
 	w.body = &requestBody{ended: io.EOF}
 	if h.bare {
-		w.header.Set("Content-Length", "0")
+		w.Header().Set("Content-Length", "0")
 		w.WriteHeader(e.status)
 	} else {
 		refuse(w, &Refusal{Status: e.status, Code: "bad_request", Message: e.reason})

@@ -73,23 +73,40 @@ func (s *server) dialParent(ctx context.Context, parent *url.URL, defaultPort st
 	return conn, nil
 }
 
-func (s *server) dialConnect(ctx context.Context, parent *url.URL, to authority) (net.Conn, error) {
-	defaultPort := "80"
-	if parent.Scheme == "https" {
-		defaultPort = "443"
+// absoluteParent is the parent proxy that a request goes to in absolute form
+// (RFC 9112 section 3.2.2), nil when it goes another way.
+func (s *server) absoluteParent(to authority, scheme string) (*url.URL, error) {
+	if scheme != "http" {
+		return nil, nil
 	}
-	conn, err := s.dialParent(ctx, parent, defaultPort)
+	parent, err := s.parent(to, scheme)
+	if err != nil || parent == nil || parent.Scheme != "http" && parent.Scheme != "https" {
+		return nil, err
+	}
+	return parent, nil
+}
+
+// dialParentSecurely connects to an http or https parent proxy, with TLS to
+// the latter.
+func (s *server) dialParentSecurely(ctx context.Context, parent *url.URL) (net.Conn, error) {
+	if parent.Scheme == "http" {
+		return s.dialParent(ctx, parent, "80")
+	}
+	conn, err := s.dialParent(ctx, parent, "443")
 	if err != nil {
 		return nil, err
 	}
-	if parent.Scheme == "https" {
-		conn, err = s.upstreams.secure(ctx, conn, &tls.Config{ServerName: parent.Hostname()})
-		if refusal := s.explain(err); err != nil && refusal != nil {
-			return nil, parentError("parent proxy: " + refusal.Message)
-		}
-		if err != nil {
-			return nil, err
-		}
+	conn, err = s.upstreams.secure(ctx, conn, &tls.Config{ServerName: parent.Hostname()})
+	if refusal := s.explain(err); err != nil && refusal != nil {
+		return nil, parentError("parent proxy: " + refusal.Message)
+	}
+	return conn, err
+}
+
+func (s *server) dialConnect(ctx context.Context, parent *url.URL, to authority) (net.Conn, error) {
+	conn, err := s.dialParentSecurely(ctx, parent)
+	if err != nil {
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
 	early, err := askParent(conn, parent.User, to)
@@ -108,9 +125,7 @@ func (s *server) dialConnect(ctx context.Context, parent *url.URL, to authority)
 func askParent(conn net.Conn, user *url.Userinfo, to authority) (early []byte, err error) {
 	request := "CONNECT " + to.String() + " HTTP/1.1\r\nHost: " + to.String() + "\r\n"
 	if user != nil {
-		password, _ := user.Password()
-		pair := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
-		request += "Proxy-Authorization: Basic " + pair + "\r\n"
+		request += "Proxy-Authorization: " + basic(user) + "\r\n"
 	}
 	if _, err := conn.Write([]byte(request + "\r\n")); err != nil {
 		return nil, err
@@ -154,6 +169,12 @@ func explain407(header http.Header, tried bool) string {
 		return "parent proxy wants other credentials (407)"
 	}
 	return "parent proxy wants credentials (407): http://USER:PASSWORD@HOST:PORT in the variable that names it"
+}
+
+// basic is the value of a field with Basic credentials (RFC 7617).
+func basic(user *url.Userinfo) string {
+	password, _ := user.Password()
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
 }
 
 // limited ends a head that does not end by itself.

@@ -86,31 +86,47 @@ func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Respon
 		s.relayWebSocket(w, r, resp, x)
 		return
 	}
-	x.relayFields(w.Header(), resp)
-	body, err := x.relayBody(w.Header(), r, resp)
+	header := x.relayFields(w, resp)
+	body, err := x.relayBody(header, r, resp)
 	if err != nil {
 		s.failed(w, r, x, err)
 		return
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := copyBody(w, body, resp.ContentLength < 0 || resp.ContentLength > withHead); err != nil {
+	if err := copyBody(w, body, resp); err != nil {
 		s.debug("response", "host", x.to.host, "err", err)
 		panic(http.ErrAbortHandler)
 	}
 	for name, values := range resp.Trailer {
 		if mayTrail(name) {
-			w.Header()[http.TrailerPrefix+name] = values
+			header[http.TrailerPrefix+name] = values
 		}
 	}
-	x.scan.header(w.Header())
+	if len(resp.Trailer) > 0 {
+		x.scan.header(header)
+	}
 }
 
-// relayFields fills in header with what of the response's is for the client.
-func (x *exchange) relayFields(header http.Header, resp *http.Response) {
+// headerFor is w's header with resp's fields in it.
+func headerFor(w http.ResponseWriter, resp *http.Response) http.Header {
+	if w1, ok := w.(*response); ok {
+		w1.header = resp.Header
+		if body, ok := resp.Body.(*answerBody); ok {
+			w1.lines = body.lines
+		}
+		return w1.header
+	}
+	header := w.Header()
 	clear(header)
 	for name, values := range resp.Header {
 		header[name] = values
 	}
+	return header
+}
+
+// relayFields fills w's header with what of the response's is for the client.
+func (x *exchange) relayFields(w http.ResponseWriter, resp *http.Response) http.Header {
+	header := headerFor(w, resp)
 	stripHop(header)
 	if x.authorize {
 		delete(header, "Alt-Svc") // it would lead the client around the proxy
@@ -121,6 +137,7 @@ func (x *exchange) relayFields(header http.Header, resp *http.Response) {
 			header.Add("Trailer", name)
 		}
 	}
+	return header
 }
 
 // relayBody returns the body as the client gets it, and sees to it that
@@ -138,15 +155,16 @@ func (x *exchange) relayBody(header http.Header, r *http.Request, resp *http.Res
 
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// withHead is the length of a body that is worth one write with its head.
-const withHead = 8 << 10
-
-// copyBody passes each piece on as soon as it is there. The head does not wait
-// for the first piece when headFirst is set: that may be an event stream's.
-func copyBody(w http.ResponseWriter, body io.Reader, headFirst bool) error {
-	flusher := w.(interface{ FlushError() error })
-	if headFirst {
-		if err := flusher.FlushError(); err != nil {
+// copyBody passes each piece on before it waits for another one: that may be
+// an event stream's. The head does not wait for the first piece either.
+func copyBody(w http.ResponseWriter, body io.Reader, resp *http.Response) error {
+	send := w.(interface{ FlushError() error }).FlushError
+	flush := send
+	if own, ok := resp.Body.(*answerBody); ok {
+		own.whileWaiting(send)
+		flush = func() error { return nil }
+	} else if resp.ContentLength < 0 || resp.ContentLength > recordSize/2 {
+		if err := flush(); err != nil {
 			return err
 		}
 	}
@@ -163,12 +181,10 @@ func copyBody(w http.ResponseWriter, body io.Reader, headFirst bool) error {
 			return nil // the last piece goes with the end
 		}
 		if readErr != nil {
-			return readErr
+			return errors.Join(readErr, send())
 		}
-		if n > 0 {
-			if err := flusher.FlushError(); err != nil {
-				return err
-			}
+		if err := flush(); err != nil {
+			return err
 		}
 	}
 }

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -19,6 +21,9 @@ const (
 	maxFields = 256
 )
 
+// limits are those of one kind of head.
+type limits struct{ line, head, fields int }
+
 // badRequest is a request that is answered with status and never forwarded.
 // Its text names the rule and quotes nothing.
 type badRequest struct {
@@ -33,59 +38,113 @@ func bad(reason string) error { return &badRequest{status: http.StatusBadRequest
 // readHead reads one request head (RFC 9112) and refuses whatever two readers
 // could understand differently. The request has Method, RequestURI, Proto,
 // Host, Header without Host, framing fields and Trailer names; its Body is
-// not set. An error that is no *badRequest is the connection's own; io.EOF
-// means that it ended before a byte of a request.
-func readHead(br *bufio.Reader) (*http.Request, error) {
-	text, err := readHeadText(br)
+// not set. The lines are the head's, with Host and framing fields. An error
+// that is no *badRequest is the connection's own; io.EOF means that it ended
+// before a byte of a request.
+func readHead(ctx context.Context, br *bufio.Reader) (*http.Request, fields, error) {
+	text, err := readHeadText(br, limits{maxLine, maxHead, maxFields})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	line, rest, _ := strings.Cut(text, "\r\n")
-	r := &http.Request{ProtoMajor: 1}
+	r := (&http.Request{ProtoMajor: 1}).WithContext(ctx)
 	if err := parseRequestLine(r, line); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if r.Header, err = parseFields(rest); err != nil {
-		return nil, err
+	var lines fields
+	if r.Header, lines, err = parseFields(rest); err != nil {
+		return nil, nil, err
 	}
 	if err := takeHost(r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := takeFraming(r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r, takeTrailerNames(r)
+	return r, lines, takeTrailerNames(r)
 }
 
 // readHeadText reads up to and including the empty line and returns what is
 // before it, each line with its CRLF. Nothing but CRLF ends a line, and CR
 // stands nowhere else.
-func readHeadText(br *bufio.Reader) (string, error) {
+func readHeadText(br *bufio.Reader, limit limits) (string, error) {
+	if text, err := bufferedHead(br, limit); text != "" || err != nil {
+		return text, err
+	}
 	var head []byte
 	for lines := 0; ; lines++ {
-		line, err := br.ReadSlice('\n')
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull), len(line) > maxLine && lines > 0:
-			return "", tooLarge(lines)
-		case err != nil:
-			if errors.Is(err, io.EOF) && len(head)+len(line) > 0 {
-				err = io.ErrUnexpectedEOF
+		begin := len(head)
+		var err error
+		if head, err = appendLine(head, br, begin+limit.line, limit.head); err != nil {
+			if errors.Is(err, bufio.ErrTooLong) {
+				err = tooLarge(lines)
 			}
 			return "", err
-		case len(line) < 2 || line[len(line)-2] != '\r':
-			return "", bad("line that does not end in CRLF")
-		case len(line) == 2 && lines == 0:
-			return "", bad("empty line where a request line belongs")
-		case len(line) == 2:
-			return string(head), nil
-		case len(head)+len(line) > maxHead, lines > maxFields:
-			return "", tooLarge(lines)
 		}
-		if i := badByte(line[:len(line)-2]); i >= 0 {
-			return "", bad("control character in the head")
+		switch err := checkLine(head[begin:], lines, limit); {
+		case err != nil:
+			return "", err
+		case len(head)-begin == 2:
+			return string(head[:begin]), nil
 		}
-		head = append(head, line...)
 	}
+}
+
+// bufferedHead is readHeadText for a head that the buffer holds whole, as it
+// does nearly always. It returns "" when it does not.
+func bufferedHead(br *bufio.Reader, limit limits) (string, error) {
+	if _, err := br.Peek(1); err != nil {
+		return "", err
+	}
+	buffered, _ := br.Peek(br.Buffered())
+	end := bytes.Index(buffered, []byte("\r\n\r\n"))
+	if end < 0 {
+		return "", nil
+	}
+	head, rest := buffered[:end+2], buffered[:end+2]
+	for lines := 0; len(rest) > 0; lines++ {
+		line := rest[:bytes.IndexByte(rest, '\n')+1]
+		if err := checkLine(line, lines, limit); err != nil {
+			return "", err
+		}
+		rest = rest[len(line):]
+	}
+	text := string(head)
+	_, err := br.Discard(end + 4)
+	return text, err
+}
+
+// appendLine appends the next line with its line feed to head. The whole may
+// not be longer than either limit.
+func appendLine(head []byte, br *bufio.Reader, limit, whole int) ([]byte, error) {
+	for {
+		piece, err := br.ReadSlice('\n')
+		head = append(head, piece...)
+		switch {
+		case len(head) > limit || len(head) > whole+2:
+			return head, bufio.ErrTooLong
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF) && len(head) > 0:
+			return head, io.ErrUnexpectedEOF
+		}
+		return head, err
+	}
+}
+
+// checkLine checks one line of a head, with its line feed. The last is empty.
+func checkLine(line []byte, lines int, limit limits) error {
+	switch {
+	case len(line) < 2 || line[len(line)-2] != '\r':
+		return bad("line that does not end in CRLF")
+	case len(line) == 2 && lines == 0:
+		return bad("empty line where a start line belongs")
+	case lines > limit.fields && len(line) > 2, len(line) > limit.line:
+		return tooLarge(lines)
+	case badByte(line[:len(line)-2]) >= 0:
+		return bad("control character in the head")
+	}
+	return nil
 }
 
 func tooLarge(lines int) error {
@@ -152,34 +211,6 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// parseFields reads field lines, each with its CRLF. Names get Go's canonical
-// spelling.
-func parseFields(text string) (http.Header, error) {
-	n := strings.Count(text, "\n")
-	header := make(http.Header, n)
-	values := make([]string, n) // one array for all fields that occur once
-	for text != "" {
-		var line string
-		line, text, _ = strings.Cut(text, "\r\n")
-		if line[0] == ' ' || line[0] == '\t' {
-			return nil, bad("folded header line")
-		}
-		name, value, found := strings.Cut(line, ":")
-		if !found || !isToken(name) {
-			return nil, bad("header line without a proper name and colon")
-		}
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		value = strings.Trim(value, " \t")
-		if old := header[name]; old != nil {
-			header[name] = append(old, value)
-			continue
-		}
-		values[0] = value
-		header[name], values = values[:1:1], values[1:]
-	}
-	return header, nil
 }
 
 // takeHost moves Host out of the header. HTTP/1.0 may go without.

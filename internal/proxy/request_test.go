@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -13,7 +14,12 @@ import (
 )
 
 func head(text string) (*http.Request, error) {
-	return readHead(bufio.NewReaderSize(strings.NewReader(strings.ReplaceAll(text, "\n", "\r\n")), maxLine))
+	return rawHead([]byte(strings.ReplaceAll(text, "\n", "\r\n")))
+}
+
+func rawHead(text []byte) (*http.Request, error) {
+	r, _, err := readHead(context.Background(), bufio.NewReaderSize(bytes.NewReader(text), maxLine))
+	return r, err
 }
 
 func TestReadHead(t *testing.T) {
@@ -98,7 +104,7 @@ func TestReadHead(t *testing.T) {
 		"H006_cr_cr_lf":      "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readHead(bufio.NewReaderSize(strings.NewReader(raw), maxLine))
+			_, err := rawHead([]byte(raw))
 			if _, ok := errors.AsType[*badRequest](err); !ok {
 				t.Errorf("error %v", err)
 			}
@@ -178,7 +184,7 @@ func FuzzRequestHead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := readHead(bufio.NewReaderSize(bytes.NewReader(data), maxLine))
+		got, err := rawHead(data)
 		if err != nil {
 			return
 		}

@@ -3,12 +3,9 @@ package proxy
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 var errTooLong = errors.New("response body longer than its Content-Length")
@@ -21,7 +18,8 @@ type response struct {
 	r      *http.Request
 	body   *requestBody
 	header http.Header
-	stop   func() // ends the watch over the client
+	sent   fields // the lines of the request's head
+	lines  fields // of the upstream's response, the order that its fields are to have
 
 	mu       sync.Mutex // 1xx responses come from the upstream's goroutines
 	status   int        // 0 until the final head is written
@@ -33,7 +31,13 @@ type response struct {
 	taken    bool // the connection is no longer HTTP
 }
 
-func (w *response) Header() http.Header { return w.header }
+// Header is made when it is asked for.
+func (w *response) Header() http.Header {
+	if w.header == nil {
+		w.header = make(http.Header)
+	}
+	return w.header
+}
 
 // WriteHeader writes the head with the Content-Length that is set, or with
 // the framing the client understands. 1xx responses may come before.
@@ -49,14 +53,14 @@ func (w *response) WriteHeader(status int) {
 	}
 	w.status = status
 	w.frame()
-	w.writeHead(status, w.header)
+	w.writeHead(status)
 }
 
 func (w *response) writeInterim(status int) {
 	if w.r.ProtoMinor == 0 {
 		return
 	}
-	w.writeHead(status, w.header)
+	w.writeHead(status)
 	_ = w.h.bw.Flush()
 }
 
@@ -75,7 +79,7 @@ func (w *response) sendContinue() (told bool, err error) {
 
 // frame decides how the body's end is told (RFC 9112 section 6.3).
 func (w *response) frame() {
-	length := w.header["Content-Length"]
+	length := w.Header()["Content-Length"]
 	for _, name := range hopByHop {
 		if name != "Trailer" && !(name == "Upgrade" && w.status == http.StatusSwitchingProtocols) {
 			delete(w.header, name)
@@ -120,45 +124,24 @@ func (w *response) endConnection() {
 }
 
 // writeHead writes a status line with the standard reason, never one that the
-// upstream made up, and fields in a fixed order.
-func (w *response) writeHead(status int, header http.Header) {
-	bw := w.h.bw
-	_, _ = bw.WriteString("HTTP/1.1 ")
-	_, _ = bw.WriteString(strconv.Itoa(status))
-	_ = bw.WriteByte(' ')
-	_, _ = bw.WriteString(http.StatusText(status))
-	_, _ = bw.WriteString("\r\n")
-	w.writeFields(header, "")
-	_, _ = bw.WriteString("\r\n")
+// upstream made up, and the fields.
+func (w *response) writeHead(status int) {
+	b := append(w.h.bw.buf, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(append(b, ' '), http.StatusText(status)...)
+	b, _ = appendFields(append(b, "\r\n"...), w.header, w.lines)
+	w.h.bw.buf = append(b, "\r\n"...)
 }
 
-// writeFields writes the fields whose names begin with prefix, without it.
-// Trailer fields stay behind until their turn.
-func (w *response) writeFields(header http.Header, prefix string) {
-	var room [32]string
-	names := room[:0]
-	for name := range header {
-		if strings.HasPrefix(name, prefix) && (prefix != "" || !strings.HasPrefix(name, http.TrailerPrefix)) {
-			names = append(names, name)
+// writeTrailer writes the fields that were left for the trailer section.
+func (w *response) writeTrailer() {
+	trailer := make(http.Header)
+	for name, values := range w.header {
+		if key, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+			trailer[key] = values
 		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range header[name] {
-			w.writeField(strings.TrimPrefix(name, prefix), value)
-		}
-	}
-}
-
-func (w *response) writeField(name, value string) {
-	if !isToken(name) || !httpguts.ValidHeaderFieldValue(value) {
-		return
-	}
-	bw := w.h.bw
-	_, _ = bw.WriteString(name)
-	_, _ = bw.WriteString(": ")
-	_, _ = bw.WriteString(value)
-	_, _ = bw.WriteString("\r\n")
+	w.h.bw.buf = appendTrailer(w.h.bw.buf, trailer)
 }
 
 // Write writes a piece of the body. It is not sent before Flush, or before
@@ -206,16 +189,16 @@ func (w *response) FlushError() error {
 // another; when not, and the response is not complete, it is aborted.
 func (w *response) finish() bool {
 	if w.status == 0 {
-		w.header["Content-Length"] = []string{"0"}
+		w.Header()["Content-Length"] = []string{"0"}
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.fixed && w.left > 0 {
 		panic(http.ErrAbortHandler)
 	}
 	if w.chunked {
-		_, _ = w.h.bw.WriteString("0\r\n")
-		w.writeFields(w.header, http.TrailerPrefix)
-		_, _ = w.h.bw.WriteString("\r\n")
+		w.h.bw.buf = append(w.h.bw.buf, "0\r\n"...)
+		w.writeTrailer()
+		w.h.bw.buf = append(w.h.bw.buf, "\r\n"...)
 	}
 	return w.h.bw.Flush() == nil && !w.close
 }
@@ -223,7 +206,7 @@ func (w *response) finish() bool {
 // take ends HTTP on the connection and hands it over: what is written from
 // now on is the caller's, and early is what the client sent already.
 func (w *response) take() (early []byte) {
-	w.stop()
+	w.h.watch.stop()
 	w.taken = true
 	if n := w.h.br.Buffered(); n > 0 {
 		early = make([]byte, n)
@@ -242,8 +225,8 @@ func refuse(w http.ResponseWriter, refusal *Refusal) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	if w1, ok := w.(*response); ok && !w1.body.atEnd() {
-		w1.close = true
+	if w1, ok := w.(*response); ok {
+		w1.lines, w1.close = nil, w1.close || !w1.body.whole()
 	}
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(body)

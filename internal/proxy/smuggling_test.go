@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +84,7 @@ type strictUpstream struct {
 func (u *strictUpstream) talk(br *bufio.Reader, conn net.Conn) {
 	br = bufio.NewReaderSize(br, maxLine)
 	for {
-		r, err := readHead(br)
+		r, _, err := readHead(context.Background(), br)
 		var body io.Reader = http.NoBody
 		switch {
 		case err != nil:

@@ -40,7 +40,7 @@ func parseTarget(s string) (target, error) {
 	if strings.HasPrefix(t.path, "//") {
 		return target{}, bad("path that begins with two slashes")
 	}
-	if strings.ContainsAny(s, "#") || badText(s) {
+	if strings.ContainsAny(s, "#") || badTarget(s) {
 		return target{}, bad("request target with a fragment or a character that is not allowed")
 	}
 	if _, err := url.PathUnescape(t.path); err != nil || strings.Contains(t.path, `\`) {
@@ -49,7 +49,7 @@ func parseTarget(s string) (target, error) {
 	return t, nil
 }
 
-func badText(s string) bool {
+func badTarget(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {
 			return true

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,19 +47,36 @@ type upstreams struct {
 	roots func() (*x509.CertPool, error)
 	http2 *http2.Transport
 
-	mu    sync.Mutex // guards what follows
-	pools map[poolKey]*upstream
-	clock uint64
+	mu     sync.Mutex // guards what follows, and the pools' idle connections
+	pools  map[poolKey]*upstream
+	clock  uint64
+	idle   int         // connections in all pools
+	timer  *time.Timer // closes those that were idle for long, nil while there is none
+	closed bool
 }
 
 // upstream is one pool.
 type upstream struct {
-	*http.Transport
 	all          *upstreams
-	http2        *http2Pool // nil unless that is the pool's kind
 	key          poolKey
-	used         uint64
+	config       *tls.Config // nil for http
+	http2        *http2Pool  // nil unless that is the pool's kind
 	certificates atomic.Bool // the server has asked for a client certificate
+
+	used uint64          // guarded by upstreams.mu
+	idle []*upstreamConn // guarded by upstreams.mu, the one used last at the end
+	gone bool            // guarded by upstreams.mu: takes no more connections
+}
+
+func newUpstreams(s *server) *upstreams {
+	u := &upstreams{srv: s, http2: newHTTP2Engine(), pools: make(map[poolKey]*upstream)}
+	u.roots = sync.OnceValues(func() (*x509.CertPool, error) {
+		if s.Roots == nil {
+			return x509.SystemCertPool()
+		}
+		return s.Roots()
+	})
+	return u
 }
 
 // roundTrip sends out on one of the pool's connections and returns the final
@@ -84,38 +99,6 @@ func (p *upstream) roundTripHTTP2(out *http.Request, i *interim) (*http.Response
 	return resp, err
 }
 
-func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response, error) {
-	ctx := httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{Got1xxResponse: i.relay})
-	return p.RoundTrip(out.WithContext(ctx))
-}
-
-func newUpstreams(s *server) *upstreams {
-	u := &upstreams{srv: s, http2: newHTTP2Engine(), pools: make(map[poolKey]*upstream)}
-	u.roots = sync.OnceValues(func() (*x509.CertPool, error) {
-		if s.Roots == nil {
-			return x509.SystemCertPool()
-		}
-		return s.Roots()
-	})
-	return u
-}
-
-func (u *upstreams) close() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, pool := range u.pools {
-		pool.close()
-	}
-}
-
-// close ends the pool's connections, those in use after their last response.
-func (p *upstream) close() {
-	p.CloseIdleConnections()
-	if p.http2 != nil {
-		p.http2.close()
-	}
-}
-
 // transport is the pool that out belongs to.
 func (u *upstreams) transport(out *http.Request, x *exchange) *upstream {
 	key := poolKey{pool: x.grant.Pool, scheme: x.scheme, to: x.to, private: x.grant.Private}
@@ -124,8 +107,6 @@ func (u *upstreams) transport(out *http.Request, x *exchange) *upstream {
 		key.kind = poolHTTP2
 	case x.authorize:
 		key.kind = poolIntercepted
-	case x.scheme == "http":
-		key.to = authority{} // http.Transport keeps hosts apart by itself
 	}
 	return u.pool(key)
 }
@@ -155,97 +136,96 @@ func (x *exchange) needsHTTP2(out *http.Request) bool {
 	return x.trailers || x.overHTTP2 && strings.HasPrefix(out.Header.Get("Content-Type"), "application/grpc")
 }
 
+// evict makes room for a pool.
 func (u *upstreams) evict() {
 	if len(u.pools) < maxPools {
 		return
 	}
-	var oldest poolKey
-	last := ^uint64(0)
-	for key, pool := range u.pools {
-		if pool.used < last {
-			oldest, last = key, pool.used
+	var oldest *upstream
+	for _, pool := range u.pools {
+		if oldest == nil || pool.used < oldest.used {
+			oldest = pool
 		}
 	}
-	u.pools[oldest].close()
-	delete(u.pools, oldest)
+	u.drop(oldest)
 }
 
-// open makes a pool. There is no limit on the time a response takes, because
-// models think long, and a high one on idle connections for a host, because
-// handshakes cost more than memory.
+// open makes a pool.
 func (u *upstreams) open(key poolKey) *upstream {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	pool := &upstream{all: u, key: key, Transport: &http.Transport{
-		MaxIdleConnsPerHost:    256,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 256 << 10,
-		DisableCompression:     true,
-		Protocols:              protocols,
-	}}
-	if key.scheme == "http" {
-		u.dialPlainly(pool)
-	} else {
-		u.dialRouted(pool, key)
+	pool := &upstream{all: u, key: key}
+	if key.scheme == "https" {
+		pool.config = pool.routedConfig()
+	}
+	if key.kind == poolHTTP2 {
+		pool.http2 = &http2Pool{engine: u.http2, dial: pool.dialTLS}
 	}
 	return pool
 }
 
-// dialPlainly is for cleartext requests, which a parent proxy takes in
-// absolute form: net/http does both.
-func (u *upstreams) dialPlainly(pool *upstream) {
-	s := u.srv
-	pool.Proxy = func(r *http.Request) (*url.URL, error) {
-		to, err := parseAuthority(r.URL.Host, 80)
+// dialTLS is how HTTP/2 connects to the routed host.
+func (p *upstream) dialTLS(ctx context.Context) (*tls.Conn, error) {
+	conn, err := p.all.srv.dial(ctx, p.key.to, "https", p.policy())
+	if err != nil {
+		return nil, err
+	}
+	return p.all.secure(ctx, conn, p.config)
+}
+
+// routedConfig verifies that the server is the routed host. Records are full
+// from the first on: a request is of no use to the server before its end.
+func (p *upstream) routedConfig() *tls.Config {
+	config := &tls.Config{
+		ServerName:                  p.key.to.host,
+		NextProtos:                  []string{"http/1.1"},
+		ClientSessionCache:          tls.NewLRUClientSessionCache(16),
+		DynamicRecordSizingDisabled: true,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			p.certificates.Store(true)
+			return new(tls.Certificate), nil
+		},
+	}
+	if p.key.kind == poolHTTP2 {
+		config.NextProtos = []string{http2.NextProtoTLS, "http/1.1"}
+	}
+	return config
+}
+
+// dial makes a connection of the pool: to the routed host and verified for its
+// name, or for cleartext to the parent proxy that takes requests in absolute
+// form.
+func (p *upstream) dial(ctx context.Context) (*upstreamConn, error) {
+	conn, err := p.dialSocket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := newPollable(conn)
+	c := &upstreamConn{Conn: s, socket: s, pool: p}
+	if p.config != nil {
+		c.Conn, err = p.all.secure(ctx, s, p.config)
+	}
+	return c, err
+}
+
+func (p *upstream) dialSocket(ctx context.Context) (net.Conn, error) {
+	s, to := p.all.srv, p.key.to
+	if parent, err := s.absoluteParent(to, p.key.scheme); parent != nil || err != nil {
 		if err == nil {
 			err = s.checkHost(to)
 		}
 		if err != nil {
 			return nil, err
 		}
-		return s.parent(to, "http")
+		return s.dialParentSecurely(ctx, parent)
 	}
-	pool.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
-		return s.dialAddress(ctx, address, blindly)
-	}
-	pool.DialTLSContext = func(ctx context.Context, _, address string) (net.Conn, error) {
-		conn, err := s.dialAddress(ctx, address, blindly)
-		if err != nil {
-			return nil, err
-		}
-		host, _, _ := net.SplitHostPort(address)
-		return u.secure(ctx, conn, &tls.Config{ServerName: host})
-	}
+	return s.dial(ctx, to, p.key.scheme, p.policy())
 }
 
-// dialRouted makes every connection of the pool one to the routed host,
-// verified for its name.
-func (u *upstreams) dialRouted(pool *upstream, key poolKey) {
-	policy := blindly
-	if key.kind != poolPlain && !key.private {
-		policy = publicly
+// policy is what addresses the pool's connections may have at their end.
+func (p *upstream) policy() policy {
+	if p.key.kind == poolPlain || p.key.private {
+		return blindly
 	}
-	config := &tls.Config{
-		ServerName:         key.to.host,
-		NextProtos:         []string{"http/1.1"},
-		ClientSessionCache: tls.NewLRUClientSessionCache(16),
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pool.certificates.Store(true)
-			return new(tls.Certificate), nil
-		},
-	}
-	dial := func(ctx context.Context) (*tls.Conn, error) {
-		conn, err := u.srv.dial(ctx, key.to, "https", policy)
-		if err != nil {
-			return nil, err
-		}
-		return u.secure(ctx, conn, config)
-	}
-	pool.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
-	if key.kind == poolHTTP2 {
-		config.NextProtos = []string{http2.NextProtoTLS, "http/1.1"}
-		pool.http2 = &http2Pool{engine: u.http2, dial: dial}
-	}
+	return publicly
 }
 
 // secure begins TLS on conn as config says, with the rules that hold for

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -16,33 +17,35 @@ const (
 	watchAgain = time.Second
 )
 
-// watch cancels an exchange whose client is gone, however long the upstream
-// stays silent. A client that ends its own half after the request is still
-// there as long as a process holds its socket.
+// watch cancels the exchanges of a connection whose client is gone, however
+// long the upstream stays silent. A client that ends its own half after the
+// request is still there as long as a process holds its socket.
 type watch struct {
-	h      *http1
-	body   *requestBody
-	cancel func()
-	timer  *time.Timer
+	h     *http1
+	timer *time.Timer // nil before the first exchange
 
-	mu      sync.Mutex // guards the rest
-	stopped bool
+	mu      sync.Mutex    // guards the rest
+	body    *requestBody  // of the exchange, nil between two
 	looking chan struct{} // closed when the look that goes on is over
 }
 
-func newWatch(h *http1, body *requestBody, cancel func()) *watch {
-	w := &watch{h: h, body: body, cancel: cancel}
+// start begins to watch over an exchange.
+func (w *watch) start(body *requestBody) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(watchAfter, w.look)
-	return w
+	w.body = body
+	if w.timer == nil {
+		w.timer = time.AfterFunc(watchAfter, w.look)
+		return
+	}
+	w.timer.Reset(watchAfter)
 }
 
 // look waits for the client's next byte. It must not while the body is still
 // being read.
 func (w *watch) look() {
 	w.mu.Lock()
-	if w.stopped {
+	if w.body == nil || w.looking != nil {
 		w.mu.Unlock()
 		return
 	}
@@ -51,26 +54,28 @@ func (w *watch) look() {
 		w.mu.Unlock()
 		return
 	}
-	done := make(chan struct{})
-	defer close(done)
-	w.looking = done
+	looking := make(chan struct{})
+	w.looking = looking
 	w.mu.Unlock()
 	_, err := w.h.br.Peek(1)
 	switch {
-	case err == nil: // the next request
+	case err == nil, errors.Is(err, os.ErrDeadlineExceeded): // the next request, or stop
 	case !errors.Is(err, io.EOF):
-		w.cancel()
+		w.h.cancel()
 	case w.h.srv.clientGone(w.h.client):
-		w.cancel()
+		w.h.cancel()
 	default:
-		w.again()
+		defer w.again(looking)
 	}
+	close(looking)
 }
 
-func (w *watch) again() {
+// again comes back to a client that has ended its half.
+func (w *watch) again(looked chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.stopped {
+	if w.body != nil && w.looking == looked {
+		w.looking = nil
 		w.timer.Reset(watchAgain)
 	}
 }
@@ -80,8 +85,10 @@ func (w *watch) again() {
 func (w *watch) stop() {
 	w.mu.Lock()
 	looking := w.looking
-	w.stopped, w.looking = true, nil
-	w.timer.Stop()
+	w.body, w.looking = nil, nil
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	w.mu.Unlock()
 	if looking != nil {
 		_ = w.h.conn.SetReadDeadline(longAgo)

@@ -66,7 +66,7 @@ func (s *server) relayWebSocket(w http.ResponseWriter, r *http.Request, resp *ht
 	if !ok1 || !ok2 {
 		panic(http.ErrAbortHandler)
 	}
-	x.relayFields(w1.header, resp)
+	x.relayFields(w, resp)
 	delete(w1.header, "Content-Length")
 	w1.header["Upgrade"] = []string{"websocket"}
 	w1.WriteHeader(http.StatusSwitchingProtocols)

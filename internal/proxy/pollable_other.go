@@ -1,0 +1,11 @@
+//go:build !unix
+
+package proxy
+
+import "errors"
+
+const canRead = false
+
+var errAgain = errors.New("would block")
+
+func read(uintptr, []byte) (int, error) { return 0, errAgain }

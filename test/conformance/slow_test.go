@@ -22,12 +22,12 @@ func TestSlow_H023(t *testing.T) {
 		"head_port":   {"-H", "-u", "http://" + s.proxy + "/"},
 		"head_tunnel": {"-H", "-u", url + "/"},
 		"body_tunnel": {"-B", "-u", url + "/echo"},
-		"read_tunnel": {"-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32", "-k", "3", "-u", url + "/bytes?n=1000000"},
+		"read_tunnel": {"-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32", "-u", url + "/bytes?n=1000000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// 200 connections in two seconds, a byte each 3 s, for 15 s; the probe waits 5 s for an answer.
-			out := command(t, "slowhttptest", append([]string{"-c", "200", "-r", "100", "-i", "3", "-l", "15", "-p", "5"}, args...)...)
+			// 100 connections in four seconds, a byte each 3 s, for 15 s; the probe waits 10 s for an answer.
+			out := command(t, "slowhttptest", append([]string{"-c", "100", "-r", "25", "-i", "3", "-l", "15", "-p", "10"}, args...)...)
 			if strings.Contains(out, "NO\x1b") || !strings.Contains(out, "YES\x1b") {
 				t.Error(out)
 			}

@@ -15,6 +15,7 @@ import (
 // body byte by byte or read byte by byte leave the proxy available to others,
 // on its port and inside of tunnels.
 func TestSlow_H023(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, host)
 	s := w.start(t)
 	url := "http://" + s.renamed(t)

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -157,23 +158,83 @@ func (w *world) openFiles(t *testing.T, r *running) {
 // trustStore is a digest of the machine's roots.
 func trustStore(t *testing.T) string {
 	t.Helper()
+	return digest(t, "/etc/ssl", "/usr/local/share/ca-certificates", "/usr/share/ca-certificates", "/etc/pki", "/etc/ca-certificates")
+}
+
+// digest stands for every byte below the folders, which need not be there, and
+// for names, modes and times.
+func digest(t *testing.T, folders ...string) string {
+	t.Helper()
 	sum := sha256.New()
-	for _, folder := range []string{"/etc/ssl/certs", "/usr/local/share/ca-certificates", "/usr/share/ca-certificates"} {
+	for _, folder := range folders {
 		err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 			if os.IsNotExist(err) {
 				return nil
 			}
-			if err != nil || entry.IsDir() {
+			if err != nil {
 				return err
 			}
-			data, err := os.ReadFile(path)
-			fmt.Fprintln(sum, path, len(data))
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			var data []byte
+			if entry.Type().IsRegular() {
+				if data, err = os.ReadFile(path); os.IsPermission(err) {
+					err = nil // /etc/ssl/private
+				}
+			}
+			if !entry.IsDir() { // a folder's time changes with what comes and goes in it
+				fmt.Fprintln(sum, info.ModTime().UnixNano())
+			}
+			fmt.Fprintln(sum, path, info.Mode(), len(data))
 			_, _ = sum.Write(data)
 			return err
 		})
-		if err != nil {
+		if err != nil && !os.IsPermission(err) {
 			t.Fatal(err)
 		}
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// TestRuns_T022_hundred: a hundred runs leave the machine's trust stores, the
+// home folder, stores of browsers and settings of clients in it, and the
+// temporary folder as they were.
+func TestRuns_T022_hundred(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.login(t, "openai", w.Canary("openai"))
+	home := variables(w.env)["HOME"]
+	for _, name := range []string{
+		".curlrc", ".npmrc", ".gitconfig", ".pki/nssdb/cert9.db", ".mozilla/firefox/a.default/cert9.db", ".config/pip/pip.conf", ".keystore",
+	} {
+		path := filepath.Join(home, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stores, before := trustStore(t), digest(t, home, w.tmp)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for i := range 25 {
+				command := []string{"true"}
+				if i%5 == 0 {
+					command = []string{"curl", "-sS", "--fail", "-o", os.DevNull, models}
+				}
+				if r := w.do(t, append([]string{"run", "--"}, command...)...); r.code != 0 {
+					t.Error(r)
+				}
+			}
+		})
+	}
+	group.Wait()
+	equal(t, "requests", len(w.requests("api.openai.com")), 20)
+	equal(t, "trust stores", trustStore(t), stores)
+	equal(t, "HOME and TMPDIR", digest(t, home, w.tmp), before)
+	noPrivateKey(t, w.Dir())
 }

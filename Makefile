@@ -3,7 +3,7 @@
 GO       ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo test deps check fmt vet lint cross fuzz bench clean
+.PHONY: all build demo load test deps check fmt vet lint cross fuzz bench clean
 
 all: build
 
@@ -35,6 +35,9 @@ cross: ## the systems we build for compile and vet
 
 lint: ## the rules of .golangci.yml
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+
+load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak
+	LOAD_FULL=1 $(GO) test -count=1 -timeout 3h -v ./test/load
 
 fuzz: ## 20 s for each fuzz target
 	.ci/fuzz 20s

@@ -129,16 +129,24 @@ func newServer(ctx context.Context, p *Proxy) *server {
 	return s
 }
 
-// accept serves connections until l is closed. While the process is out of
-// file descriptors it waits, and the connections there are go on.
+// accept serves connections until l is closed. It leaves each of them a
+// descriptor for its upstream: who comes when there is none waits in the
+// listener's queue, and the connections there are go on.
 func (s *server) accept(ctx context.Context, l net.Listener) error {
+	slots := make(chan struct{}, maxClients())
 	var pause time.Duration
 	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		c, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return err
 			}
+			<-slots
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.debug("accept", "err", err, "pause", pause)
 			select {
@@ -148,7 +156,10 @@ func (s *server) accept(ctx context.Context, l net.Listener) error {
 			continue
 		}
 		pause = 0
-		s.group.Go(func() { s.serve(c) })
+		s.group.Go(func() {
+			defer func() { <-slots }()
+			s.serve(c)
+		})
 	}
 }
 

@@ -149,9 +149,28 @@ func linkTarget(entry os.DirEntry, path string) (target string, isLink bool) {
 	return filepath.Clean(target), true
 }
 
-// readFile reads a regular file of bounded size: a pipe would block, a device
-// never end.
+// readFile reads a regular file of bounded size.
 func readFile(path string) ([]byte, error) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, min(info.Size(), maxRootsFile))
+	n, err := io.ReadFull(f, data)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = nil // it shrank: what is there is read
+	}
+	return data[:n], err
+}
+
+// openFile opens a regular file of bounded size: a pipe would block, a device
+// never end.
+func openFile(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -162,15 +181,13 @@ func readFile(path string) ([]byte, error) {
 	if info.Size() > maxRootsFile {
 		return nil, fmt.Errorf("%s: larger than %d MiB", path, maxRootsFile>>20)
 	}
-	f, err := os.Open(path)
+	return os.Open(path)
+}
+
+// bundleOf is PEM in memory, in the shape of a file.
+func bundleOf(pem []byte, err error) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data := make([]byte, info.Size())
-	n, err := io.ReadFull(f, data)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		err = nil // it shrank: what is there is read
-	}
-	return data[:n], err
+	return io.NopCloser(bytes.NewReader(pem)), nil
 }

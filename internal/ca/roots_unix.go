@@ -5,6 +5,7 @@ package ca
 import (
 	"crypto/x509"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -46,17 +47,17 @@ func findRoots(files, dirs []string) ([]byte, error) {
 	return bundle, nil
 }
 
-// SystemBundle returns the system's bundle as it is, PEM and unchecked: the
+// SystemBundle opens the system's bundle as it is, PEM and unchecked: the
 // first of the usual files that exists, and SystemRoots where there is none.
 // It is for a child, whose TLS libraries look into the directories themselves;
 // at every start of a run the scan would take longer than all the rest.
-func SystemBundle() ([]byte, error) {
+func SystemBundle() (io.ReadCloser, error) {
 	for _, file := range certFiles() {
-		if data, err := readFile(file); err == nil {
-			return data, nil
+		if f, err := openFile(file); err == nil {
+			return f, nil
 		}
 	}
-	return SystemRoots()
+	return bundleOf(SystemRoots())
 }
 
 // IsSystem reports whether a path is one of the places that SystemRoots looks

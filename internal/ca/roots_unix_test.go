@@ -4,6 +4,7 @@ package ca
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -87,7 +88,12 @@ func write(t *testing.T, path string, data []byte) {
 
 // TestSystemBundle: what a child gets holds what authsome itself trusts.
 func TestSystemBundle(t *testing.T) {
-	bundle, err := SystemBundle()
+	file, err := SystemBundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	bundle, err := io.ReadAll(file)
 	if err != nil {
 		t.Fatal(err)
 	}

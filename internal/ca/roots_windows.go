@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -39,7 +40,7 @@ func SystemRoots() ([]byte, error) {
 }
 
 // SystemBundle is SystemRoots: there is no file to hand on as it is.
-func SystemBundle() ([]byte, error) { return SystemRoots() }
+func SystemBundle() (io.ReadCloser, error) { return bundleOf(SystemRoots()) }
 
 // IsSystem is always false: no path stands for the system's roots here.
 func IsSystem(string) bool { return false }

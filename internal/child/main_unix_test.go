@@ -96,7 +96,7 @@ func playRunDir() int {
 	if err != nil {
 		return complain(err)
 	}
-	if _, err := d.Write("bundle.pem", []byte("x")); err != nil {
+	if _, err := d.Write("bundle.pem", strings.NewReader("x")); err != nil {
 		return complain(err)
 	}
 	fmt.Println(d.Path())

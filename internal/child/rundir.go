@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,17 +118,17 @@ func (d *RunDir) Mkdir(name string) (path string, err error) {
 	return filepath.Join(d.path, name), nil
 }
 
-// Write makes a file with mode 0600, in place of one that is there, and
-// returns its absolute path. name may lead into a folder of Mkdir. A reader
+// Write makes a file of content with mode 0600, in place of one that is there,
+// and returns its absolute path. name may lead into a folder of Mkdir. A reader
 // finds the old content or the new, and what stands at name, a link say, is
 // replaced and never followed.
-func (d *RunDir) Write(name string, data []byte) (path string, err error) {
+func (d *RunDir) Write(name string, content io.Reader) (path string, err error) {
 	folder, file := filepath.Split(name)
 	if file == "" || file == "." || file == ".." {
 		return "", fmt.Errorf("folder of the run: %q is not a file's name", name)
 	}
 	temp := filepath.Join(folder, "."+file+".new")
-	if err := d.write(temp, data); err != nil {
+	if err := d.write(temp, content); err != nil {
 		return "", fmt.Errorf("folder of the run: %w", err)
 	}
 	if err := d.root.Rename(temp, name); err != nil {
@@ -136,12 +137,12 @@ func (d *RunDir) Write(name string, data []byte) (path string, err error) {
 	return filepath.Join(d.path, name), nil
 }
 
-func (d *RunDir) write(name string, data []byte) error {
+func (d *RunDir) write(name string, content io.Reader) error {
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = io.Copy(f, content) // of a file, the kernel copies
 	return errors.Join(err, f.Close())
 }
 

@@ -22,7 +22,7 @@ func TestRunDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := d.Write("bundle.pem", []byte("certificates"))
+	file, err := d.Write("bundle.pem", strings.NewReader("certificates"))
 	unix.Umask(old)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestRunDirWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := d.Write("taken", []byte("old")); err != nil {
+	if _, err := d.Write("taken", strings.NewReader("old")); err != nil {
 		t.Fatal(err)
 	}
 	folder, err := d.Mkdir("py")
@@ -65,7 +65,7 @@ func TestRunDirWrite(t *testing.T) {
 		t.Errorf("folder is %v: %v, %v", info, err, statErr)
 	}
 	for _, name := range []string{"link", "dangling", "taken", "py/x"} {
-		path, err := d.Write(name, []byte("x"))
+		path, err := d.Write(name, strings.NewReader("x"))
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -74,7 +74,7 @@ func TestRunDirWrite(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"../out", "/abs", "", ".", "..", "none/x", "py/", "py/..", "py/../../x"} {
-		if _, err := d.Write(name, []byte("x")); err == nil {
+		if _, err := d.Write(name, strings.NewReader("x")); err == nil {
 			t.Errorf("%q was written", name)
 		}
 	}
@@ -208,7 +208,7 @@ func TestRunDirParallel(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if _, err := d.Write("bundle.pem", nil); err != nil {
+				if _, err := d.Write("bundle.pem", strings.NewReader("")); err != nil {
 					t.Error(err)
 				}
 				if _, err := os.Stat(filepath.Join(d.Path(), "bundle.pem")); err != nil {

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
+	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"authsome/internal/ca"
@@ -15,10 +18,9 @@ import (
 // that was registered later claims new hosts. Programs that start after that
 // find it in the run's files; those that read the files before do not.
 type trust struct {
-	dir    *child.RunDir
-	system []byte // PEM
-	own    []byte // PEM, of the user's environment
-	known  func() []string
+	dir   *child.RunDir
+	own   []byte // PEM, of the user's environment
+	known func() []string
 
 	mu          sync.Mutex // guards what follows
 	authorities []*ca.Authority
@@ -29,9 +31,6 @@ type trust struct {
 // the host patterns that can be claimed now.
 func newTrust(dir *child.RunDir, own []byte, hosts []string, known func() []string) (t *trust, rootPath, bundlePath string, err error) {
 	t = &trust{dir: dir, own: own, known: known}
-	if t.system, err = ca.SystemBundle(); err != nil {
-		return nil, "", "", err
-	}
 	rootPath, bundlePath, err = t.extend(hosts)
 	return t, rootPath, bundlePath, err
 }
@@ -49,10 +48,15 @@ func (t *trust) extend(hosts []string) (rootPath, bundlePath string, err error) 
 		extra = append(extra, a.PEM()...)
 	}
 	extra = ca.Bundle(extra, t.own)
-	if rootPath, err = t.dir.Write("ca.pem", extra); err != nil {
+	if rootPath, err = t.dir.Write("ca.pem", bytes.NewReader(extra)); err != nil {
 		return "", "", err
 	}
-	if bundlePath, err = t.dir.Write("bundle.pem", slices.Concat(t.system, []byte("\n"), extra)); err != nil {
+	system, err := ca.SystemBundle()
+	if err != nil {
+		return "", "", err
+	}
+	defer system.Close()
+	if bundlePath, err = t.dir.Write("bundle.pem", io.MultiReader(system, strings.NewReader("\n"), bytes.NewReader(extra))); err != nil {
 		return "", "", err
 	}
 	t.authorities, t.hosts = all, append(t.hosts, hosts...)

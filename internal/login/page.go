@@ -3,6 +3,7 @@ package login
 import (
 	"bytes"
 	"html/template"
+	"sync"
 
 	"authsome/internal/oauth"
 )
@@ -63,7 +64,10 @@ a{color:var(--note)}
 :focus-visible{outline:3px solid var(--note);outline-offset:2px}
 `
 
-var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+// pageTemplate is parsed when there is a page: most starts have none.
+var pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
+
+const pageText = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -106,12 +110,12 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 </main>
 </body>
 </html>
-`))
+`
 
 // HTML returns the document.
 func (p Page) HTML() []byte {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil { // of a buffer and texts: it does not happen
+	if err := pageTemplate().Execute(&b, p); err != nil { // of a buffer and texts: it does not happen
 		return []byte("<!doctype html><title>authsome</title>")
 	}
 	return b.Bytes()

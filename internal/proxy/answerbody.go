@@ -114,6 +114,7 @@ func (b *answerBody) takeTrailer(trailer http.Header) {
 
 // fail ends an exchange that has no response, and returns the true reason.
 func (b *answerBody) fail(err error) error {
+	b.upload.hurry()
 	b.conn.abort()
 	b.upload.end()
 	err = b.explain(err)
@@ -127,11 +128,11 @@ func (b *answerBody) explain(err error) error {
 	if errors.Is(err, io.EOF) && b.resp != nil {
 		return err
 	}
-	if cause := b.upload.failure(); cause != nil {
-		return cause
-	}
 	if b.ctx.Err() != nil {
 		return context.Cause(b.ctx)
+	}
+	if cause := b.upload.failure(); cause != nil {
+		return cause
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func (u *upload) run() {
 	switch u.copy(); {
 	case u.reading != nil && !errors.Is(u.reading, errBodyClosed):
 		u.conn.abort() // the server waits for what will not come
-	case errors.Is(u.writing, os.ErrDeadlineExceeded):
+	case errors.Is(u.writing, os.ErrDeadlineExceeded) && !u.hurried.Load():
 		u.writing = errUploadStalled
 		u.conn.abort()
 	}
@@ -121,13 +121,21 @@ func (u *upload) finish(left int64) {
 	u.whole = true
 }
 
+// hurry says that nobody waits for the rest: a write that is ended from now on
+// is not the server's fault.
+func (u *upload) hurry() {
+	if u != nil {
+		u.hurried.Store(true)
+	}
+}
+
 // end waits for the upload and reports whether the body was sent whole. One
 // that would go on is stopped.
 func (u *upload) end() bool {
 	if u == nil {
 		return true
 	}
-	u.hurried.Store(true)
+	u.hurry()
 	if u.ended.Load() {
 		_ = u.conn.SetWriteDeadline(time.Now().Add(uploadGrace))
 	} else {

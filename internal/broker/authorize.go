@@ -37,6 +37,7 @@ const (
 	CodeAudit        Code = "audit_unavailable"
 	CodePath         Code = "path_ambiguous"
 	CodeOrigin       Code = "cross_site_websocket" // a page of another site opens it
+	CodeEndpoint     Code = "endpoint_denied"      // the definition says that no credential is used there
 )
 
 // Denied is why a credential can't be had or used. Nothing may leave then.

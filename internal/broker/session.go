@@ -21,6 +21,7 @@ type Selection struct {
 	Connections map[string]string // provider to connection name, instead of the default
 	Only        []string          // when not empty, no other provider is used
 	Placeholder bool              // inject only where the client sent the placeholder
+	Denied      []string          // providers whose credential is also used where the definition denies it
 }
 
 // Session is the broker's side of one run: it answers, for every request,
@@ -69,7 +70,7 @@ func (b *Broker) Session(ctx context.Context, s Selection) (*Session, error) {
 
 // checkSelection refuses a provider or connection that does not exist.
 func (s *Session) checkSelection(ctx context.Context) error {
-	for _, name := range s.selection.Only {
+	for _, name := range slices.Concat(s.selection.Only, s.selection.Denied) {
 		if _, err := s.broker.config.Catalog.Get(name); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package broker
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"authsome/internal/audit"
 	"authsome/internal/inject"
@@ -14,6 +15,9 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	c := ch.connection
 	if rule := ch.candidate.Rule.String(); !c.bound(rule) {
 		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "the provider's definition now claims " + rule + ", which the credential was not logged in for", loginCommand(c.Provider, c.Name, true)}
+	}
+	if denied := s.denies(r, ch); denied != nil {
+		return Use{}, denied
 	}
 	c, denied := s.fresh(r.Context(), c)
 	if denied != nil {
@@ -58,4 +62,40 @@ func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
 	}
 	again, denied := s.use(r, &choice{u.candidate, c})
 	return again, denied == nil
+}
+
+// denies refuses the endpoints that the definition denies, unless the run
+// allows the provider's.
+func (s *Session) denies(r *http.Request, ch *choice) *Denied {
+	name := ch.candidate.Def.Name
+	if slices.Contains(s.selection.Denied, name) {
+		return nil
+	}
+	reason := ch.candidate.Def.Denied(methods(r), r.URL.EscapedPath())
+	if reason == "" {
+		return nil
+	}
+	return &Denied{CodeEndpoint, ch.connection.Provider, ch.connection.Name, "authsome does not use a credential here: " + reason, "authsome run --allow-denied " + name}
+}
+
+// methods are all that some server could take for r's method.
+func methods(r *http.Request) []string {
+	all := []string{strings.ToUpper(r.Method)}
+	for name, values := range r.Header {
+		switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+		case "x-http-method-override", "x-http-method", "x-method-override":
+			for _, value := range values {
+				all = append(all, strings.ToUpper(strings.TrimSpace(value)))
+			}
+		}
+	}
+	if strings.Contains(r.URL.RawQuery, "ethod") {
+		query := r.URL.Query()
+		for _, name := range []string{"_method", "$httpMethod"} {
+			for _, value := range query[name] {
+				all = append(all, strings.ToUpper(value))
+			}
+		}
+	}
+	return all
 }

@@ -18,6 +18,7 @@ const runName = "run"
 type runOptions struct {
 	connections []string
 	only        []string
+	allowDenied []string
 	mode        string
 	allowHosts  []string
 	inject      string
@@ -55,12 +56,14 @@ Exit codes: the command's own; 128+N when signal N ended it.
 	f.SetInterspersed(false)
 	f.StringArrayVar(&o.connections, "connection", nil, "use `PROVIDER=NAME` in this run (repeatable)")
 	f.StringSliceVar(&o.only, "only", nil, "use no other `PROVIDERS` in this run")
+	f.StringSliceVar(&o.allowDenied, "allow-denied", nil, "use the credential of these `PROVIDERS` also at endpoints that hand out others")
 	f.StringVar(&o.mode, "mode", "allow", "hosts no provider claims: allow or deny")
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "with --mode deny, let this `HOST` through (repeatable)")
 	f.StringVar(&o.inject, "inject", "host", "host: wherever the host matches; placeholder: only where the client sent the placeholder")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDR:PORT` of the proxy, a loopback address")
 	f.BoolVar(&o.printEnv, "print-env", false, "print the variables the command would get, and why, and stop")
 	_ = c.RegisterFlagCompletionFunc("only", a.completeConnected)
+	_ = c.RegisterFlagCompletionFunc("allow-denied", a.completeConnected)
 	_ = c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"allow", "deny"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("inject", cobra.FixedCompletions([]string{"host", "placeholder"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -92,7 +95,7 @@ func (o runOptions) check(args []string) error {
 
 // selection is the broker's view of the flags.
 func (o runOptions) selection() broker.Selection {
-	s := broker.Selection{Connections: map[string]string{}, Only: o.only, Placeholder: o.inject == "placeholder"}
+	s := broker.Selection{Connections: map[string]string{}, Only: o.only, Denied: o.allowDenied, Placeholder: o.inject == "placeholder"}
 	for _, pair := range o.connections {
 		provider, name, _ := strings.Cut(pair, "=")
 		s.Connections[provider] = name

@@ -159,7 +159,7 @@ func refusal(err error) error {
 	}
 	status := http.StatusBadGateway
 	switch denied.Code {
-	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin:
+	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin, broker.CodeEndpoint:
 		status = http.StatusForbidden
 	case broker.CodePath:
 		status = http.StatusBadRequest

@@ -46,7 +46,7 @@ func build(written *document, base string, report func(at string, err error)) *D
 	b.checkHead()
 	def := &Definition{
 		Name: doc.Name, DisplayName: doc.DisplayName, Description: doc.Description, AuthType: doc.AuthType, Flow: doc.Flow,
-		Docs: doc.Docs, CreateURL: doc.CreateURL, BaseURL: base, InjectMode: doc.InjectMode, Checked: doc.Checked,
+		Docs: doc.Docs, CreateURL: doc.CreateURL, BaseURL: base, InjectMode: doc.InjectMode, Deny: doc.Deny, Checked: doc.Checked,
 		written: written,
 	}
 	def.HostURL, def.Rules = b.hosts()
@@ -56,10 +56,12 @@ func build(written *document, base string, report func(at string, err error)) *D
 	def.Inject = b.inject()
 	def.Origins = b.origins()
 	def.Env = b.env()
+	b.checkDeny()
 	b.checkChecked()
 	if !doc.isTemplated() {
 		def.BaseURL = ""
 	}
+	def.denied = def.denials()
 	return def
 }
 

@@ -28,6 +28,7 @@ type document struct {
 	Origins       []string      `json:"websocket_origins,omitempty"`
 	Export        *export       `json:"export,omitempty"`
 	SelfHosted    *selfHosted   `json:"-"`
+	Deny          []Denial      `json:"deny,omitempty"`
 	Checked       *Checked      `json:"checked,omitempty"`
 }
 
@@ -42,7 +43,7 @@ func (d *Definition) JSON() any {
 	doc := document{
 		SchemaVersion: schemaVersion, Name: d.Name, DisplayName: d.DisplayName, Description: d.Description,
 		AuthType: d.AuthType, Flow: d.Flow, HostURL: d.HostURL, Docs: d.Docs, CreateURL: d.CreateURL,
-		OAuth: d.OAuth, APIKey: d.APIKey, InjectMode: d.InjectMode, Origins: d.Origins, Checked: d.Checked,
+		OAuth: d.OAuth, APIKey: d.APIKey, InjectMode: d.InjectMode, Origins: d.Origins, Deny: d.Deny, Checked: d.Checked,
 	}
 	for _, injection := range d.Inject {
 		doc.Inject = append(doc.Inject, injection.Spec())

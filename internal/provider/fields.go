@@ -15,6 +15,7 @@ const (
 	maxInject   = 8
 	maxEnvNames = 16
 	maxOrigins  = 16
+	maxDeny     = 64
 )
 
 // newDocument returns a document with the defaults of the format.
@@ -44,6 +45,7 @@ func (d *decoder) readDocument() {
 		{"websocket_origins", false, d.texts(&doc.Origins, maxOrigins, true)},
 		{"export", false, d.export(&doc.Export)},
 		{"self_hosted", false, d.selfHosted},
+		{"deny", false, d.deny},
 		{"checked", false, d.checked},
 		{"metadata", false, d.ignored},
 	})
@@ -124,5 +126,18 @@ func (d *decoder) checked(v *hujson.Value, at string) {
 		{"url", true, d.text(&c.URL)},
 		{"date", true, d.text(&c.Date)},
 		{"note", false, d.anyText(&c.Note)},
+	})
+}
+
+func (d *decoder) deny(v *hujson.Value, at string) {
+	d.document.Deny = []Denial{}
+	d.elements(v, at, maxDeny, func(v *hujson.Value, at string) {
+		var denial Denial
+		d.object(v, at, []field{
+			{"methods", false, d.texts(&denial.Methods, maxDeny, true)},
+			{"path", true, d.texts(&denial.Path, maxDeny, true)},
+			{"reason", true, d.text(&denial.Reason)},
+		})
+		d.document.Deny = append(d.document.Deny, denial)
 	})
 }

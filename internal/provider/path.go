@@ -123,8 +123,17 @@ func hasPrefix(path, prefix string) bool {
 // for the same endpoint: case, percent-encoding however deep, backslashes,
 // repeated and final slashes, dot segments, parameters and the query.
 func foldPath(raw string) string {
+	return "/" + strings.Join(foldSegments(raw, false), "/")
+}
+
+// foldSegments is foldPath in segments. With keep an encoded slash is part of
+// its segment.
+func foldSegments(raw string, keep bool) []string {
 	path := cutQuery(raw)
 	for range 8 {
+		if keep {
+			path = encodedSlash.Replace(path)
+		}
 		decoded, err := url.PathUnescape(path)
 		if err != nil || decoded == path {
 			break
@@ -134,7 +143,8 @@ func foldPath(raw string) string {
 	path = strings.ReplaceAll(cutQuery(path), `\`, "/")
 	segments, _ := resolveSegments(path)
 	for i, segment := range segments {
-		segments[i], _, _ = strings.Cut(segment, ";")
+		segment, _, _ = strings.Cut(segment, ";")
+		segments[i] = strings.ToLower(segment)
 	}
-	return strings.ToLower("/" + strings.Join(segments, "/"))
+	return segments
 }

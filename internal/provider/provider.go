@@ -71,6 +71,7 @@ type Definition struct {
 	InjectMode string              // InjectHost or InjectPlaceholder
 	Origins    []string            // of other sites whose pages may open a websocket with the credential
 	Env        map[string][]string // credential field to environment variable names
+	Deny       []Denial            // where the credential is not used
 	Checked    *Checked            // nil when nobody says
 
 	Source    Source
@@ -79,6 +80,7 @@ type Definition struct {
 
 	written   *document
 	endpoints []authEndpoint
+	denied    []denied
 }
 
 // APIKey is what is known about a provider's keys.

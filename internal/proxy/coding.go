@@ -93,6 +93,7 @@ func (z *zstdReader) Read(p []byte) (int, error) {
 // takes only known ones are left, and a part of a body is asked for as it is.
 // Codings of messages inside a body are not offered.
 func (d *redactor) limitCodings(h http.Header) {
+	limitRange(h)
 	var known []string
 	for member := range tokens(h["Accept-Encoding"]) {
 		name, _, _ := strings.Cut(member, ";")

@@ -109,6 +109,9 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 	if err != nil {
 		return nil, err
 	}
+	if header["Content-Range"] != nil {
+		return d.newPartScanner(resp.Body), nil
+	}
 	small := resp.ContentLength > 0 && resp.ContentLength <= bufferedBody
 	sameLength := resp.ContentLength > bufferedBody || hasLengths(header)
 	switch {
@@ -127,13 +130,11 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 }
 
 // hasLengths reports whether a body may hold lengths of its own, or offsets:
-// it is a part of something, or no text.
+// it is no text.
 func hasLengths(header http.Header) bool {
 	media, _, _ := strings.Cut(lower(header.Get("Content-Type")), ";")
 	kind, sub, _ := strings.Cut(strings.TrimSpace(media), "/")
 	switch {
-	case header["Content-Range"] != nil:
-		return true
 	case kind == "" || kind == "text" || sub == "x-www-form-urlencoded":
 		return false
 	}
@@ -218,8 +219,10 @@ type scanner struct {
 	sameLength bool
 	messages   *messageEnds // nil unless the stream is one of gRPC messages
 	whole      bool         // no secret can go on behind the text that was read
-	held       []byte       // waits for more
-	out        []byte       // waits to be read
+	part       bool         // a secret may be cut off at the end
+	buffer     []byte
+	held       []byte // waits for more
+	out        []byte // waits to be read
 	err        error
 }
 
@@ -228,8 +231,8 @@ func (s *scanner) Read(p []byte) (int, error) {
 		if s.err != nil {
 			return 0, s.err
 		}
-		if len(p) < 2*s.d.longest {
-			s.scan(make([]byte, 4*s.d.longest))
+		if s.part || len(p) < 2*s.d.longest {
+			s.scan()
 		} else if n := s.pass(p); n > 0 {
 			return n, nil
 		}
@@ -256,7 +259,12 @@ func (s *scanner) pass(p []byte) int {
 }
 
 // scan reads by way of a buffer of our own.
-func (s *scanner) scan(buffer []byte) { s.replace(s.fill(buffer)) }
+func (s *scanner) scan() {
+	if s.buffer == nil {
+		s.buffer = make([]byte, max(4*s.d.longest, 4<<10))
+	}
+	s.replace(s.fill(s.buffer))
+}
 
 // fill reads into p, behind what was held back.
 func (s *scanner) fill(p []byte) []byte {
@@ -269,6 +277,12 @@ func (s *scanner) fill(p []byte) []byte {
 
 func (s *scanner) replace(text []byte) {
 	var held []byte
-	s.out, held = s.d.replace(nil, text, s.whole, s.sameLength)
+	s.out, held = s.d.replace(nil, text, s.whole && !s.part, s.sameLength)
+	if s.whole && s.part {
+		if len(held) >= minNeedle {
+			s.d.blank(held)
+		}
+		s.out, held = append(s.out, held...), nil
+	}
 	s.held = append(s.held[:0], held...)
 }

@@ -266,15 +266,92 @@ func TestPassThrough(t *testing.T) {
 	}
 }
 
+// BenchmarkScan is the search alone, over what APIs answer, for 1 to 100
+// secrets, and over text that is all beginnings of them.
 func BenchmarkScan(b *testing.B) {
-	d := testRedactor(canary, "Bearer "+canary)
-	text := make([]byte, 32<<10)
+	const size = 1 << 20
 	source := rand.NewChaCha8([32]byte{})
-	_, _ = source.Read(text)
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		if _, _, found := d.find(text); found {
-			b.Fatal("found")
+	binary := make([]byte, size)
+	_, _ = source.Read(binary)
+	image := []byte(base64.StdEncoding.EncodeToString(binary))[:size]
+	var records, events bytes.Buffer
+	for i := 0; records.Len() < size || events.Len() < size; i++ {
+		fmt.Fprintf(&records, `{"id":%d,"object":"chat.completion","name":"item %x","url":"https://api.example.com/v1/items/%d?page=%d","ok":true},`+"\n", i, i*7919, i, i)
+		fmt.Fprintf(&events, "event: delta\ndata: {\"index\":%d,\"delta\":{\"content\":\"tok%x\"}}\n\n", i, i*31)
+	}
+	texts := map[string][]byte{
+		"json": records.Bytes()[:size], "sse": events.Bytes()[:size], "base64": image, "binary": binary,
+		"beginnings": bytes.Repeat([]byte("Bearer "+canary[:len(canary)-1]), size/(6+len(canary))),
+	}
+	for _, secrets := range []int{1, 10, 100} {
+		all := []string{canary, "Bearer " + canary}
+		for i := 1; i < secrets; i++ {
+			another := fmt.Sprintf("%s%016x%016x", canary[:16], source.Uint64(), source.Uint64())
+			all = append(all, another, "Bearer "+another)
 		}
+		d := testRedactor(all...)
+		for name, text := range texts {
+			b.Run(fmt.Sprintf("%s/%d", name, secrets), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					if _, _, found := d.find(text); found {
+						b.Fatal("found")
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkScanner is a body on its way: the search, and what it takes to hold
+// back what could be a beginning.
+func BenchmarkScanner(b *testing.B) {
+	d := testRedactor(canary, "Bearer "+canary)
+	text := make([]byte, 1<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(text)
+	buffer := make([]byte, 32<<10)
+	for name, through := range map[string]func(io.Reader) io.Reader{
+		"plain":     func(r io.Reader) io.Reader { return r },
+		"redacting": func(r io.Reader) io.Reader { return &scanner{d: d, src: r, sameLength: true} },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				r := through(bytes.NewReader(text))
+				for {
+					if _, err := r.Read(buffer); err != nil {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkDownload is 16 MiB through the proxy, with and without redaction.
+func BenchmarkDownload(b *testing.B) {
+	for name, redact := range map[string][]string{"redacting": {canary, "Bearer " + canary}, "plain": nil} {
+		b.Run(name, func(b *testing.B) {
+			l := newLab(b, func(_ *lab, p *Proxy) {
+				p.Authorize = func(context.Context, *http.Request) (Grant, error) {
+					return Grant{Pool: "alpha", Redact: redact, Placeholder: placeholder}, nil
+				}
+			})
+			body := make([]byte, 16<<20)
+			_, _ = rand.NewChaCha8([32]byte{}).Read(body)
+			l.serve("alpha.test:443", false, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+				_, _ = w.Write(body)
+			})
+			c := l.tunnel("alpha.test")
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				c.say("GET / HTTP/1.1\nHost: alpha.test\n\n")
+				resp, err := http.ReadResponse(c.br, nil)
+				must(b, err)
+				_, err = io.Copy(io.Discard, resp.Body)
+				must(b, err)
+			}
+		})
 	}
 }

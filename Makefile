@@ -3,7 +3,7 @@
 GO       ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo load test deps check fmt vet lint cross fuzz bench clean
+.PHONY: all build demo load test deps check fmt vet lint cross conformance fuzz bench clean
 
 all: build
 
@@ -38,6 +38,9 @@ lint: ## the rules of .golangci.yml
 
 load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak
 	LOAD_FULL=1 $(GO) test -count=1 -timeout 3h -v ./test/load
+
+conformance: ## the suites in their long versions, minutes; needs Debian's testssl.sh too
+	CONFORMANCE_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/conformance
 
 fuzz: ## 20 s for each fuzz target
 	.ci/fuzz 20s

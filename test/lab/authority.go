@@ -222,3 +222,23 @@ func leaf(host string) *x509.Certificate {
 	}
 	return t
 }
+
+// Pair is PEM of a valid certificate for a host and of its key, for a server
+// that is none of the lab's.
+func (l *Lab) Pair(name string) (certificate, key []byte, err error) {
+	cert, err := l.authority.issue(name, Valid)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
+	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// UnknownAuthority is PEM of the authority behind UnknownCA.
+func (l *Lab) UnknownAuthority() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.authority.unknown.cert.Raw})
+}

@@ -298,5 +298,8 @@ func (s *server) failed(w http.ResponseWriter, r *http.Request, x *exchange, err
 	if refusal == nil || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // nobody is there to be told
 	}
+	if g, ok := w.(*grpcResponse); ok {
+		g.cause = err
+	}
 	s.refuseUpstream(w, r, x.to, refusal)
 }

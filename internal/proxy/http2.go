@@ -22,7 +22,10 @@ func newHTTP2Server() http2Server {
 		IdleTimeout:    idleTimeout,
 		ErrorLog:       log.New(io.Discard, "", 0), // it would print panic values
 	}
-	engine := &http2.Server{MaxConcurrentStreams: 250, IdleTimeout: idleTimeout}
+	engine := &http2.Server{
+		MaxConcurrentStreams: 250, IdleTimeout: idleTimeout,
+		MaxUploadBufferPerStream: streamWindow, MaxUploadBufferPerConnection: connWindow,
+	}
 	if err := http2.ConfigureServer(base, engine); err != nil {
 		panic(err) // only for a TLS configuration that we don't set
 	}
@@ -31,6 +34,11 @@ func newHTTP2Server() http2Server {
 
 // serveHTTP2 speaks HTTP/2 inside a tunnel.
 func (s *server) serveHTTP2(c *client, child *childTLS, to authority) {
+	// The engine gives up after 2 s without the client's first settings, which
+	// is not long enough for a client on a busy machine.
+	if !c.enter(phaseIdle) || child.await(len(http2.ClientPreface)+frameHead, headTimeout) != nil {
+		return
+	}
 	c.enter(phaseActive)
 	s.http2.engine.ServeConn(child, &http2.ServeConnOpts{
 		Context:    s.ctx,
@@ -50,6 +58,7 @@ func (s *server) serveHTTP2(c *client, child *childTLS, to authority) {
 // handleStream checks what is peculiar to HTTP/2 before the request is
 // treated as any other.
 func (s *server) handleStream(w http.ResponseWriter, r *http.Request, to authority) {
+	w = forGRPC(w, r)
 	err := checkStream(r)
 	if err != nil {
 		s.refuseRequest(w, r, to, badRefusal(err))

@@ -108,9 +108,29 @@ type childTLS struct {
 	host  *interceptedHost
 	spoke bool  // a byte of a request arrived
 	err   error // what ended reading before that
+	early []byte
+}
+
+// await reads the first n bytes, which Read returns once more. It is over when
+// they are not there in time.
+func (c *childTLS) await(n int, wait time.Duration) error {
+	if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return err
+	}
+	early := make([]byte, n)
+	if _, err := io.ReadFull(c, early); err != nil {
+		return err
+	}
+	c.early = early
+	return c.SetReadDeadline(time.Time{})
 }
 
 func (c *childTLS) Read(p []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
 	n, err := c.Conn.Read(p)
 	if !c.spoke && n > 0 {
 		c.spoke = true

@@ -95,7 +95,8 @@ func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Respon
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, body, resp); err != nil {
 		s.debug("response", "host", x.to.host, "err", err)
-		panic(http.ErrAbortHandler)
+		s.cut(w, r, err)
+		return
 	}
 	for name, values := range resp.Trailer {
 		if mayTrail(name) {
@@ -105,6 +106,16 @@ func (s *server) relay(w http.ResponseWriter, r *http.Request, resp *http.Respon
 	if len(resp.Trailer) > 0 {
 		x.scan.header(header)
 	}
+}
+
+// cut ends a response that can't be completed, so that the client knows.
+func (s *server) cut(w http.ResponseWriter, r *http.Request, err error) {
+	g, ok := w.(*grpcResponse)
+	refusal := s.explain(err)
+	if !ok || refusal == nil || r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	g.cut(refusal, err)
 }
 
 // headerFor is w's header with resp's fields in it.

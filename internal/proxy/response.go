@@ -218,6 +218,10 @@ func (w *response) take() (early []byte) {
 
 // refuse writes r as the whole answer on any ResponseWriter.
 func refuse(w http.ResponseWriter, refusal *Refusal) {
+	if g, ok := w.(*grpcResponse); ok {
+		g.refuse(refusal)
+		return
+	}
 	h := w.Header()
 	clear(h)
 	body := refusal.body()

@@ -124,18 +124,52 @@ func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response
 		return nil, err
 	}
 	defer m.release()
-	if c := p.get(); c != nil {
+	c, err := p.idleOrPlace(out.Context())
+	if c != nil {
 		before := c.socket.written
 		resp, err := c.roundTrip(m, i)
 		if err == nil || !m.mayRepeat(err, i, c.socket.written > before) {
 			return resp, err
 		}
 	}
-	c, err := p.dial(out.Context())
+	if c != nil {
+		err = p.place(out.Context())
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err = p.dial(out.Context())
+	<-p.dials
 	if err != nil {
 		return nil, err
 	}
 	return c.roundTrip(m, i)
+}
+
+// idleOrPlace returns an idle connection, or nil and a place to dial in. Who
+// waits for a place takes the connection that another one gives back.
+func (p *upstream) idleOrPlace(ctx context.Context) (*upstreamConn, error) {
+	if c := p.get(); c != nil {
+		return c, nil
+	}
+	if err := p.place(ctx); err != nil {
+		return nil, err
+	}
+	c := p.get()
+	if c != nil {
+		<-p.dials
+	}
+	return c, nil
+}
+
+// place waits for a place among the handshakes under way.
+func (p *upstream) place(ctx context.Context) error {
+	select {
+	case p.dials <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // mayRepeat reports whether m can be sent again after err on a connection that

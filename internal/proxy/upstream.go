@@ -21,6 +21,10 @@ import (
 // longest ago goes first, with its idle connections.
 const maxPools = 256
 
+// maxDials bounds the HTTP/1.1 connections of a pool that are being made at a
+// time: of thousands at once none would be ready in time.
+const maxDials = 64
+
 // poolKey is what a pool of upstream connections is for. Nothing is shared
 // between two of them, so that one credential's connection never carries
 // another's request.
@@ -59,9 +63,10 @@ type upstreams struct {
 type upstream struct {
 	all          *upstreams
 	key          poolKey
-	config       *tls.Config // nil for http
-	http2        *http2Pool  // nil unless that is the pool's kind
-	certificates atomic.Bool // the server has asked for a client certificate
+	config       *tls.Config   // nil for http
+	http2        *http2Pool    // nil unless that is the pool's kind
+	dials        chan struct{} // has an element for each handshake under way
+	certificates atomic.Bool   // the server has asked for a client certificate
 
 	used uint64          // guarded by upstreams.mu
 	idle []*upstreamConn // guarded by upstreams.mu, the one used last at the end
@@ -152,7 +157,7 @@ func (u *upstreams) evict() {
 
 // open makes a pool.
 func (u *upstreams) open(key poolKey) *upstream {
-	pool := &upstream{all: u, key: key}
+	pool := &upstream{all: u, key: key, dials: make(chan struct{}, maxDials)}
 	if key.scheme == "https" {
 		pool.config = pool.routedConfig()
 	}

@@ -3,18 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // figures are what one measurement gave, by name.
@@ -360,136 +356,5 @@ func upload(c *conn, head []byte) error {
 		}
 	}
 	_, err := c.answer(io.Discard)
-	return err
-}
-
-// events measures the delay of each event: from before the upstream writes it
-// until the client has it. late is the share that came when the next was
-// already sent.
-func events(ctx context.Context, s *scene, r *running) (figures, error) {
-	request := r.client.head(http.MethodGet, claimed, "/events")
-	conns, err := open(ctx, r.client, claimed, 1, r.client.head(http.MethodGet, claimed, "/v1/models"))
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(conns)
-	_ = conns[0].SetDeadline(time.Now().Add(patience))
-	start := monotonic()
-	if _, err := conns[0].Write(request); err != nil {
-		return nil, err
-	}
-	var arrivals eventTimes
-	if _, err := conns[0].answer(&arrivals); err != nil {
-		return nil, err
-	}
-	return arrivals.figures(start)
-}
-
-// eventTimes notes when each event was sent and when it arrived.
-type eventTimes struct {
-	rest          string
-	sent, arrived []int64
-}
-
-func (e *eventTimes) Write(p []byte) (int, error) {
-	now := monotonic()
-	e.rest += string(p)
-	for {
-		event, rest, ok := strings.Cut(e.rest, "\n\n")
-		if !ok {
-			return len(p), nil
-		}
-		e.rest = rest
-		t, err := strconv.ParseInt(strings.TrimPrefix(event, "data: "), 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		e.sent, e.arrived = append(e.sent, t), append(e.arrived, now)
-	}
-}
-
-func (e *eventTimes) figures(start int64) (figures, error) {
-	if len(e.sent) < 2 {
-		return nil, errors.New("no events")
-	}
-	var delays []time.Duration
-	late := 0.0
-	for i := range e.sent {
-		delays = append(delays, time.Duration(e.arrived[i]-e.sent[i]))
-		if i+1 < len(e.sent) && e.arrived[i] >= e.sent[i+1] {
-			late++
-		}
-	}
-	f := figures{"first": float64(e.arrived[0]-start) / 1e6, "late": late / float64(len(e.sent)-1)}
-	f.latencies(delays)
-	return f, nil
-}
-
-// multiplexed drives n streams of one HTTP/2 connection.
-func multiplexed(n int) func(context.Context, *scene, *running) (figures, error) {
-	return func(ctx context.Context, s *scene, r *running) (figures, error) {
-		conn, err := r.client.dial(ctx, claimed, "h2")
-		if err != nil {
-			return nil, err
-		}
-		defer conn.Close()
-		if state := conn.Conn.(*tls.Conn).ConnectionState(); state.NegotiatedProtocol != "h2" {
-			return nil, fmt.Errorf("%q instead of HTTP/2", state.NegotiatedProtocol)
-		}
-		h2, err := new(http2.Transport).NewClientConn(conn.Conn)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := streams(ctx, h2, r.client.header, n, s.seconds(0.3)); err != nil {
-			return nil, err
-		}
-		u := s.begin(r)
-		all, err := streams(ctx, h2, r.client.header, n, s.seconds(1))
-		if err != nil {
-			return nil, err
-		}
-		f := figures{}
-		u.add(f, s, r, float64(len(all)))
-		f.latencies(all)
-		return f, nil
-	}
-}
-
-func streams(ctx context.Context, h2 *http2.ClientConn, header string, n int, during time.Duration) ([]time.Duration, error) {
-	end := time.Now().Add(during)
-	each := make([][]time.Duration, n)
-	err := parallel(n, func(i int) error {
-		for time.Now().Before(end) {
-			start := time.Now()
-			if err := roundTrip(ctx, h2, header); err != nil {
-				return err
-			}
-			each[i] = append(each[i], time.Since(start))
-		}
-		return nil
-	})
-	return slices.Concat(each...), err
-}
-
-func roundTrip(ctx context.Context, h2 *http2.ClientConn, header string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+claimed+"/v1/models", nil)
-	if err != nil {
-		return err
-	}
-	r.Header = http.Header{
-		"Authorization": {header}, "Accept": {"application/json"}, "User-Agent": {"SDK/Python 1.54.0"}, "X-Stainless-Lang": {"python"},
-		"X-Stainless-Package-Version": {"1.54.0"}, "X-Stainless-Os": {"Linux"}, "X-Stainless-Arch": {"x64"}, "X-Request-Id": {"1234567890"},
-	}
-	answer, err := h2.RoundTrip(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", answer.StatusCode)
-	}
-	_, err = io.Copy(io.Discard, answer.Body)
 	return err
 }

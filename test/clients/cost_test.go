@@ -91,7 +91,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // TestCost_files: a run opens its records, the user's own definitions (its
-// authority is for their hosts too), and no other file of ours.
+// authority is for their hosts too), git's settings, and no other file.
 func TestCost_files(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -109,7 +109,7 @@ func TestCost_files(t *testing.T) {
 	}
 	records := opened["HOME/vault/RECORD"]
 	want := []string{
-		".bundle.pem.new", ".ca.pem.new", "/dev/null", "/dev/tty", "/etc/ssl/certs/ca-certificates.crt", "CA", "HOME/providers", "HOME/providers/one.json", "HOME/providers/three.json", "HOME/providers/two.json",
+		".bundle.pem.new", ".ca.pem.new", "/dev/null", "/dev/tty", "/etc/gitconfig", "/etc/ssl/certs/ca-certificates.crt", "CA", "HOME/providers", "HOME/providers/one.json", "HOME/providers/three.json", "HOME/providers/two.json",
 		"HOME/vault", "HOME/vault.key", "HOME/vault/.generation", "HOME/vault/RECORD", "HOME/vault/header", "RUN", "TMP", "TMP/RUN",
 	}
 	delete(opened, "") // the system's

@@ -38,6 +38,7 @@ lint: ## the rules of .golangci.yml
 
 load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak
 	LOAD_FULL=1 $(GO) test -count=1 -timeout 3h -v ./test/load
+	PROXY_LOAD_BYTES=10737418240 $(GO) test -count=1 -timeout 1h -v -run 'TestLargeBody|TestUnread' ./internal/proxy
 
 conformance: ## the suites in their long versions, minutes; needs Debian's testssl.sh too
 	CONFORMANCE_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/conformance

@@ -42,6 +42,7 @@ type exchange struct {
 	to        authority
 	scheme    string
 	target    target
+	path      string // of the target, decoded
 	lines     fields // of the client's head, nil for HTTP/2
 	authorize bool   // and otherwise forwarded as it is
 	websocket string
@@ -157,12 +158,12 @@ func (x *exchange) outgoing(r *http.Request) *http.Request {
 	header := r.Header
 	delete(header, "Host")
 	stripHop(header)
-	out := &http.Request{
-		Method: r.Method, URL: x.target.url(x.to, x.scheme), Host: x.to.field(x.scheme), Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: r.ContentLength, Body: r.Body,
-	}
-	out = out.WithContext(r.Context())
+	out := new(http.Request)
+	*out = *r // with its context
+	out.URL, out.Host, out.Header = x.target.url(x.to, x.scheme), x.to.field(x.scheme), header
+	out.Proto, out.ProtoMajor, out.ProtoMinor = "HTTP/1.1", 1, 1
+	out.RequestURI, out.RemoteAddr, out.TLS, out.Trailer, out.TransferEncoding, out.Close = "", "", nil, nil, nil, false
+	x.path = out.URL.Path
 	if r.ContentLength == 0 {
 		out.Body = http.NoBody
 	} else if r.ContentLength < 0 {
@@ -234,7 +235,7 @@ func (x *exchange) pin(out *http.Request) error {
 // prepare makes out ready for the transport, after which nothing may change.
 func (x *exchange) prepare(out *http.Request) {
 	path := out.URL.EscapedPath()
-	if before := x.target.url(x.to, x.scheme); out.URL.RawPath == before.RawPath && out.URL.Path == before.Path {
+	if out.URL.RawPath == x.target.path && out.URL.Path == x.path {
 		path = x.target.path // net/url would escape what the client did not
 	}
 	out.URL.Opaque = path

@@ -52,15 +52,18 @@ func (d *redactor) header(h http.Header) {
 	if d.replaced {
 		dropDigests(h)
 	}
+	text := make([]byte, 0, 512)
 	for name, values := range h {
-		if _, _, found := d.find([]byte(name)); found {
+		text = append(text[:0], name...)
+		if _, _, found := d.find(text); found {
 			delete(h, name)
 			continue
 		}
 		for i, value := range values {
-			if _, _, found := d.find([]byte(value)); found {
+			text = append(text[:0], value...)
+			if _, _, found := d.find(text); found {
 				values = slices.Clone(values)
-				clean, _ := d.replace(nil, []byte(value), true, false)
+				clean, _ := d.replace(nil, text, true, false)
 				values[i] = string(clean)
 				h[name] = values
 			}
@@ -120,7 +123,7 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 	case len(packing) > 0:
 		return d.unpack(resp.Body, header, packing, sameLength), nil
 	case small && !sameLength:
-		return d.small(resp.Body, header)
+		return d.small(resp.Body, resp.ContentLength, header)
 	}
 	s := &scanner{d: d, src: resp.Body, sameLength: sameLength}
 	if strings.HasPrefix(lower(header.Get("Content-Type")), "application/grpc") {
@@ -147,11 +150,13 @@ func hasLengths(header http.Header) bool {
 }
 
 // small reads a body whole.
-func (d *redactor) small(body io.Reader, header http.Header) (io.Reader, error) {
-	text, err := io.ReadAll(body)
-	if err != nil {
+func (d *redactor) small(body io.Reader, length int64, header http.Header) (io.Reader, error) {
+	var buffer bytes.Buffer
+	buffer.Grow(int(length) + bytes.MinRead)
+	if _, err := buffer.ReadFrom(body); err != nil {
 		return nil, err
 	}
+	text := buffer.Bytes()
 	if _, _, found := d.find(text); found {
 		return d.rewritten(text, header, false), nil
 	}

@@ -157,8 +157,9 @@ func (x *exchange) relayBody(header http.Header, r *http.Request, resp *http.Res
 	if r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified {
 		return resp.Body, nil // there is none; its length is what it would be
 	}
-	delete(header, "Content-Length")
-	if resp.ContentLength >= 0 {
+	if resp.ContentLength < 0 {
+		delete(header, "Content-Length")
+	} else if len(header["Content-Length"]) != 1 {
 		header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}
 	return x.scan.body(resp, header)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -10,10 +11,12 @@ import (
 
 const established = "HTTP/1.1 200 Connection established\r\n\r\n"
 
-// serveProxy speaks to a client of the proxy port.
-func (s *server) serveProxy(c *client) {
+// serveProxy speaks HTTP to a client of the proxy port. first is the byte that
+// was read to see that.
+func (s *server) serveProxy(c *client, first byte) {
 	h := &http1{srv: s, client: c, conn: c.Conn, bare: true}
 	h.handle = s.handleProxy
+	h.idle.first[0], h.idle.held = first, true
 	_ = h.serve(headTimeout) // who never asked for anything needs no answer
 }
 
@@ -49,12 +52,15 @@ func (s *server) connect(w *response, r *http.Request) {
 		s.refuseRequest(w, r, authority{}, &Refusal{Status: http.StatusBadRequest, Code: "bad_target", Message: "CONNECT target: " + err.Error()})
 		return
 	}
-	w.h.client.route = to
-	if s.claims(to) {
-		s.connectIntercepted(w, r, to)
-		return
-	}
-	s.connectBlind(w, r, to)
+	s.open(r.Context(), w.h.client, to, opening{
+		method: http.MethodConnect,
+		accept: func() ([]byte, error) {
+			early := w.take()
+			_, err := io.WriteString(w.h.conn, established)
+			return early, err
+		},
+		refuse: func(refusal *Refusal) { refuse(w, refusal) },
+	})
 }
 
 // claims reports whether to is intercepted. A name with an underscore is no
@@ -63,43 +69,70 @@ func (s *server) claims(to authority) bool {
 	return s.Claims != nil && !strings.Contains(to.host, "_") && s.Claims(to.host, to.port)
 }
 
-func (s *server) connectIntercepted(w *response, r *http.Request, to authority) {
-	host, err := s.intercepted(to.host)
-	if err != nil {
-		s.refuseRequest(w, r, to, asRefusal(err, http.StatusBadGateway, "certificate"))
-		return
-	}
-	early := w.take()
-	if _, err := io.WriteString(w.h.conn, established); err != nil {
-		return
-	}
-	s.intercept(w.h.client, withEarly(w.h.conn, early), to, host)
+// opening is a client's wish to be connected to a host, in whatever protocol
+// it was said.
+type opening struct {
+	method string                           // what reports call it
+	accept func() (early []byte, err error) // says yes; early is what the client sent before
+	refuse func(*Refusal)                   // says no
 }
 
-func (s *server) connectBlind(w *response, r *http.Request, to authority) {
+// open connects a client to a host: with TLS of our own where the host is
+// claimed, blindly elsewhere.
+func (s *server) open(ctx context.Context, c *client, to authority, o opening) {
+	c.route = to
+	if s.claims(to) {
+		s.openIntercepted(c, to, o)
+		return
+	}
+	s.openBlind(ctx, c, to, o)
+}
+
+func (s *server) openIntercepted(c *client, to authority, o opening) {
+	host, err := s.intercepted(to.host)
+	if err != nil {
+		s.refuseOpening(KindRefused, to, o, asRefusal(err, http.StatusBadGateway, "certificate"))
+		return
+	}
+	early, err := o.accept()
+	if err != nil {
+		return
+	}
+	s.intercept(c, withEarly(c.Conn, early), to, host)
+}
+
+func (s *server) openBlind(ctx context.Context, c *client, to authority, o opening) {
 	if s.Admit != nil {
 		if err := s.Admit(to.host, to.port, "https"); err != nil {
-			s.refuseRequest(w, r, to, asRefusal(err, http.StatusForbidden, "not_admitted"))
+			s.refuseOpening(KindRefused, to, o, asRefusal(err, http.StatusForbidden, "not_admitted"))
 			return
 		}
 	}
-	upstream, err := s.dial(r.Context(), to, "https", blindly)
+	upstream, err := s.dial(ctx, to, "https", blindly)
 	if err != nil {
 		if refusal := s.explain(err); refusal != nil {
-			s.refuseUpstream(w, r, to, refusal)
+			s.refuseOpening(KindUpstream, to, o, refusal)
 		}
 		return
 	}
 	defer upstream.Close()
-	early := w.take()
-	if _, err := io.WriteString(w.h.conn, established); err != nil {
+	early, err := o.accept()
+	if err != nil {
 		return
 	}
 	if _, err := upstream.Write(early); err != nil {
 		return
 	}
-	w.h.client.enter(phaseTunnel)
-	tunnel(w.h.conn, upstream)
+	c.enter(phaseTunnel)
+	tunnel(c.Conn, upstream)
+}
+
+func (s *server) refuseOpening(kind Kind, to authority, o opening, refusal *Refusal) {
+	s.report(Event{
+		Kind: kind, Host: to.host, Port: to.port, Method: o.method,
+		Status: refusal.Status, Code: refusal.Code, Reason: refusal.Message,
+	})
+	o.refuse(refusal)
 }
 
 // tunnel copies both ways until both ends have ended. The connections are

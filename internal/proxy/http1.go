@@ -100,7 +100,7 @@ var errClosing = errors.New("proxy is closing")
 
 // next waits for a request and reads its head.
 func (h *http1) next(wait time.Duration) (*http.Request, fields, error) {
-	if err := h.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	if err := h.await(wait); err != nil {
 		return nil, nil, err
 	}
 	if h.br == nil || h.br.Buffered() == 0 {
@@ -108,10 +108,9 @@ func (h *http1) next(wait time.Duration) (*http.Request, fields, error) {
 			return nil, nil, errClosing
 		}
 		h.release()
-		if _, err := io.ReadFull(h.conn, h.idle.first[:]); err != nil {
+		if err := h.readFirst(); err != nil {
 			return nil, nil, err
 		}
-		h.idle.held = true
 		h.acquire()
 	}
 	if wait > headTimeout {
@@ -125,6 +124,25 @@ func (h *http1) next(wait time.Duration) (*http.Request, fields, error) {
 	}
 	h.client.enter(phaseActive)
 	return r, lines, h.conn.SetReadDeadline(time.Time{})
+}
+
+// await bounds the time that reading takes. Where the first byte was read to
+// see what the client speaks, its time runs already.
+func (h *http1) await(wait time.Duration) error {
+	if h.idle.held {
+		return nil
+	}
+	return h.conn.SetReadDeadline(time.Now().Add(wait))
+}
+
+// readFirst waits for the first byte of a request without holding a buffer.
+func (h *http1) readFirst() error {
+	if h.idle.held {
+		return nil
+	}
+	_, err := io.ReadFull(h.conn, h.idle.first[:])
+	h.idle.held = err == nil
+	return err
 }
 
 // exchange has one request answered and reports whether another may follow.

@@ -124,7 +124,11 @@ func (p *Proxy) admits(r *http.Request) bool {
 		return false
 	}
 	_, password, _ := strings.Cut(string(pair), ":")
-	return p.Password != "" && subtle.ConstantTimeCompare([]byte(password), []byte(p.Password)) == 1
+	return p.isPassword(password)
+}
+
+func (p *Proxy) isPassword(s string) bool {
+	return p.Password != "" && subtle.ConstantTimeCompare([]byte(s), []byte(p.Password)) == 1
 }
 
 // newPassword returns 128 random bits in letters that need no escape in a URL.

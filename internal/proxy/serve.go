@@ -180,7 +180,7 @@ func (s *server) serve(conn net.Conn) {
 		return
 	}
 	defer s.remove(c)
-	s.serveProxy(c)
+	s.sniff(c)
 }
 
 // checkPeer is done before anything is read.

@@ -4,8 +4,16 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"runtime"
 	"strings"
 )
+
+// NoProxyValue is what a child's NO_PROXY is with this inherited environment
+// and these routed hosts, for programs that have it in a file.
+func NoProxyValue(base, routed []string) string {
+	b := &builder{goos: runtime.GOOS, settings: Settings{RoutedHosts: routed}, inherited: base}
+	return b.noProxyValue()
+}
 
 // noProxy returns inherited, the user's NO_PROXY entries, without those that
 // would let a client reach one of routed around the proxy, plus the loopback

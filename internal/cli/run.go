@@ -23,6 +23,7 @@ type runOptions struct {
 	allowHosts  []string
 	inject      string
 	listen      string
+	noShims     bool
 	printEnv    bool
 }
 
@@ -61,6 +62,7 @@ Exit codes: the command's own; 128+N when signal N ended it.
 	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "with --mode deny, let this `HOST` through (repeatable)")
 	f.StringVar(&o.inject, "inject", "host", "host: wherever the host matches; placeholder: only where the client sent the placeholder")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDR:PORT` of the proxy, a loopback address")
+	f.BoolVar(&o.noShims, "no-shims", false, "load nothing of authsome's into Node.js, Deno, Bun and Python")
 	f.BoolVar(&o.printEnv, "print-env", false, "print the variables the command would get, and why, and stop")
 	_ = c.RegisterFlagCompletionFunc("only", a.completeConnected)
 	_ = c.RegisterFlagCompletionFunc("allow-denied", a.completeConnected)

@@ -61,7 +61,7 @@ func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptio
 // start writes the run's files, starts the proxy and works out the child's
 // environment.
 func (s *stage) start(ctx context.Context, parent parentFunc) error {
-	trust, caPath, bundlePath, err := newTrust(s.dir, s.app.userBundles(), s.session.Hosts(), s.session.Routed)
+	trust, caPath, bundlePath, err := newTrust(s.dir, s.app.userBundles(), s.app.hasJava(), s.session.Hosts(), s.session.Routed)
 	if err != nil {
 		return err
 	}
@@ -74,8 +74,11 @@ func (s *stage) start(ctx context.Context, parent parentFunc) error {
 		return err
 	}
 	s.serve(ctx, listener)
-	s.environment(caPath, bundlePath)
-	return nil
+	settings := child.Settings{
+		ProxyURL: s.proxy.URL().String(), BundlePath: bundlePath, RootPath: caPath, JavaStore: trust.javaPath(),
+		RoutedHosts: s.session.Routed(), Unset: []string{masterKeyVariable}, GitProxies: s.app.gitProxies(),
+	}
+	return s.environment(settings)
 }
 
 // serve runs the proxy until stop is called, which waits for it.
@@ -94,19 +97,27 @@ func (s *stage) serve(ctx context.Context, listener net.Listener) {
 	}
 }
 
-func (s *stage) environment(caPath, bundlePath string) {
-	placeholders := map[string]string{}
+// environment writes the files for programs that need more than variables, and
+// works out the child's environment.
+func (s *stage) environment(settings child.Settings) error {
+	settings.Placeholders = map[string]string{}
 	for _, name := range s.session.Placeholders() {
-		placeholders[name] = inject.Placeholder
+		settings.Placeholders[name] = inject.Placeholder
 	}
-	env, warnings := child.Environment(s.app.sys.Environ, child.Settings{
-		ProxyURL: s.proxy.URL().String(), BundlePath: bundlePath, RootPath: caPath, Placeholders: placeholders,
-		RoutedHosts: s.session.Routed(), Unset: []string{masterKeyVariable}, GitProxies: s.app.gitProxies(),
-	})
+	if !s.options.noShims {
+		if err := s.writeShims(&settings); err != nil {
+			return err
+		}
+	}
+	if err := s.writeConfigs(&settings); err != nil {
+		return err
+	}
+	env, warnings := child.Environment(s.app.sys.Environ, settings)
 	for _, w := range warnings {
 		s.app.warn("%s", w)
 	}
-	s.env = append(env, caVariable+"="+caPath)
+	s.env = append(env, caVariable+"="+settings.RootPath)
+	return nil
 }
 
 // close stops the proxy after responses in flight, and removes the run's

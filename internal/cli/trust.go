@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 type trust struct {
 	dir   *child.RunDir
 	own   []byte // PEM, of the user's environment
+	java  bool   // whether a trust store for Java is wanted
 	known func() []string
 
 	mu          sync.Mutex // guards what follows
@@ -29,8 +31,8 @@ type trust struct {
 
 // newTrust makes the first authority and writes the run's files. known returns
 // the host patterns that can be claimed now.
-func newTrust(dir *child.RunDir, own []byte, hosts []string, known func() []string) (t *trust, rootPath, bundlePath string, err error) {
-	t = &trust{dir: dir, own: own, known: known}
+func newTrust(dir *child.RunDir, own []byte, java bool, hosts []string, known func() []string) (t *trust, rootPath, bundlePath string, err error) {
+	t = &trust{dir: dir, own: own, java: java, known: known}
 	rootPath, bundlePath, err = t.extend(hosts)
 	return t, rootPath, bundlePath, err
 }
@@ -59,8 +61,44 @@ func (t *trust) extend(hosts []string) (rootPath, bundlePath string, err error) 
 	if bundlePath, err = t.dir.Write("bundle.pem", io.MultiReader(system, strings.NewReader("\n"), bytes.NewReader(extra))); err != nil {
 		return "", "", err
 	}
+	if err := t.writeJava(extra); err != nil {
+		return "", "", err
+	}
 	t.authorities, t.hosts = all, append(t.hosts, hosts...)
 	return rootPath, bundlePath, nil
+}
+
+const javaStore = "trust.p12"
+
+// javaPath is where the trust store for Java is, "" without one.
+func (t *trust) javaPath() string {
+	if !t.java {
+		return ""
+	}
+	return filepath.Join(t.dir.Path(), javaStore)
+}
+
+// writeJava writes the certificates of the bundle, of which extra are those
+// that the system has not, once more. The bundle is the child's by now, so it
+// is not read.
+func (t *trust) writeJava(extra []byte) error {
+	if !t.java {
+		return nil
+	}
+	system, err := ca.SystemBundle()
+	if err != nil {
+		return err
+	}
+	defer system.Close()
+	pem, err := io.ReadAll(system)
+	if err != nil {
+		return err
+	}
+	store, err := ca.JavaStore(slices.Concat(pem, []byte("\n"), extra))
+	if err == nil {
+		_, err = t.dir.Write(javaStore, bytes.NewReader(store))
+	}
+	return err
 }
 
 // leaf returns the certificate for a claimed host.

@@ -54,8 +54,8 @@ func (s *stage) wgetrc(settings *child.Settings) string {
 	for _, scheme := range []string{"http", "https"} {
 		text += scheme + "_proxy = " + settings.ProxyURL + "\n"
 	}
-	if strings.Contains(text, "no_proxy") {
-		text += "no_proxy = " + child.NoProxyValue(s.app.sys.Environ, settings.RoutedHosts) + "\n"
+	if strings.Contains(text, "no_proxy") { // a list, which an empty value clears
+		text += "no_proxy =\nno_proxy = " + child.NoProxyValue(s.app.sys.Environ, settings.RoutedHosts) + "\n"
 	}
 	return text
 }

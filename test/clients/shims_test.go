@@ -219,3 +219,45 @@ func TestShims_yarn(t *testing.T) {
 		contains(t, yarn, r.stdout, "http://127.0.0.1:")
 	}
 }
+
+// TestShims_configuration: a proxy in the user's configuration of a program
+// does not keep it from the run's, and a key is on the request.
+func TestShims_configuration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.define(t, "forge", "forge.example.org")
+	w.login(t, "forge", w.Canary("forge"))
+	home := variables(w.env)["HOME"]
+	for name, text := range map[string]string{
+		".gitconfig":           "[http \"https://forge.example.org\"]\n\tproxy = http://127.0.0.1:9\n\tsslCAInfo = /nowhere\n",
+		".config/pip/pip.conf": "[global]\nproxy = http://127.0.0.1:9\ncert = /nowhere\n",
+		".npmrc":               "https-proxy=http://127.0.0.1:9\nproxy=http://127.0.0.1:9\ncafile=/nowhere\n",
+		".wgetrc":              "https_proxy = http://127.0.0.1:9\nuser_agent = kept\nno_proxy = forge.example.org\n",
+	} {
+		path := filepath.Join(home, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ path, agent, command string }{
+		{"/git.git/info/refs", "git", "git ls-remote https://forge.example.org/git.git"},
+		{"/pip/thing/", "pip", "/usr/bin/python3 -m pip download --retries 0 --no-cache-dir --index-url https://forge.example.org/pip/ thing"},
+		{"/npm/thing", "npm", "npm view --fetch-retries=0 --registry https://forge.example.org/npm/ thing"},
+		{"/wget", "kept", "wget -O- https://forge.example.org/wget"},
+	} {
+		t.Run(test.agent, func(t *testing.T) {
+			r := w.do(t, append([]string{"run", "--"}, strings.Fields(test.command)...)...) // the answers are no packages
+			for _, got := range w.requests("forge.example.org") {
+				if strings.HasPrefix(got.Target, test.path) {
+					contains(t, "User-Agent", got.Get("User-Agent"), test.agent)
+					contains(t, "Authorization", got.Get("Authorization"), "Bearer ")
+					return
+				}
+			}
+			t.Errorf("no request: %s", r)
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ type program struct {
 func programs() []program {
 	return []program{
 		{name: "curl", files: []string{".curlrc", ".config/curlrc"},
-			defeats: []string{"proxy", "x", "noproxy", "preproxy", "proxy1.0", "socks4", "socks4a", "socks5", "socks5-hostname", "cacert", "capath", "q", "disable"}},
+			defeats: []string{"proxy", "x", "noproxy", "preproxy", "proxy1.0", "socks4", "socks4a", "socks5", "socks5-hostname", "cacert", "capath"}},
 		{name: "git", files: []string{".gitconfig", ".config/git/config"}, trust: []string{"sslcainfo"}},
 		{name: "npm", files: []string{".npmrc"}, trust: []string{"cafile"}},
 		{name: "pip", files: []string{".config/pip/pip.conf", ".pip/pip.conf"}, trust: []string{"cert"}},
@@ -168,4 +169,23 @@ func (a *app) gitProxies() []string {
 		}
 	}
 	return urls
+}
+
+// checkConfiguration names settings that keep a program from the run, and that
+// no variable overrides.
+func (a *app) checkConfiguration() check {
+	var found []string
+	for _, p := range programs() {
+		for _, file := range a.configFiles(p) {
+			for _, s := range readSettings(file) {
+				if slices.Contains(p.defeats, s.key) {
+					found = append(found, fmt.Sprintf("%s will not use a run: %s, line %d, sets %q", p.name, file, s.line, s.key))
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		return check{Name: "configuration", OK: true, Detail: "nothing in the home folder keeps a program from a run"}
+	}
+	return check{Name: "configuration", Detail: strings.Join(found, "; "), Hint: "take the lines out: a run sets proxy and certificates by variables, and HTTPS_PROXY does so elsewhere"}
 }

@@ -71,3 +71,27 @@ func TestConfigured(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestCheckConfiguration: what can't be overridden is named, what can is not.
+func TestCheckConfiguration(t *testing.T) {
+	home := t.TempDir()
+	a := &app{sys: System{Environ: []string{"HOME=" + home}}}
+	write := func(name, text string) string {
+		path := filepath.Join(home, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write(".gitconfig", "[http]\nproxy = http://corp\n")
+	write(".npmrc", "proxy=http://corp\n")
+	curlrc := write(".curlrc", "silent\nuser-agent = \"x\"\n")
+	if c := a.checkConfiguration(); !c.OK {
+		t.Errorf("%+v", c)
+	}
+	write(".curlrc", "# proxy = x\nproxy = http://corp:3128\n")
+	want := "curl will not use a run: " + curlrc + `, line 2, sets "proxy"`
+	if c := a.checkConfiguration(); c.OK || c.Detail != want || c.Hint == "" {
+		t.Errorf("%+v, want %s", c, want)
+	}
+}

@@ -42,7 +42,7 @@ func (a *app) doctor(ctx context.Context) error {
 		h, _ := a.home()
 		checks = append(checks, a.checkVault(ctx, h), a.checkConnections(ctx), checkAudit(h), checkProviders(h))
 	}
-	checks = append(checks, checkRoots(), a.checkProxy())
+	checks = append(checks, checkRoots(), a.checkProxy(), a.checkConfiguration())
 	failed := 0
 	for _, c := range checks {
 		if !c.OK {

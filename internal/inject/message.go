@@ -17,7 +17,7 @@ func compileMessage(s Spec) (Injection, error) {
 	if s.Username != "" || s.Password != "" {
 		return Injection{}, fmt.Errorf("message: has name and value, no username or password")
 	}
-	if !memberName.MatchString(s.Name) {
+	if !isMemberName(s.Name) {
 		return Injection{}, fmt.Errorf("message: name %q is not the plain name of a JSON member", s.Name)
 	}
 	value, err := parseText(s.Value)
@@ -44,7 +44,13 @@ func compileMessage(s Spec) (Injection, error) {
 	}, nil
 }
 
-var memberName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+// isMemberName reports whether s is 1 to 64 letters, digits, dots, dashes or
+// underscores.
+func isMemberName(s string) bool {
+	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("_.-", r))
+	})
+}
 
 // plainJSON reports whether s stands in a JSON string as it is.
 func plainJSON(s string) bool { return !strings.ContainsAny(s, `"\`) }

@@ -34,9 +34,10 @@ func newHTTP2Server() http2Server {
 
 // serveHTTP2 speaks HTTP/2 inside a tunnel.
 func (s *server) serveHTTP2(c *client, child *childTLS, to authority) {
-	// The engine gives up after 2 s without the client's first settings, which
-	// is not long enough for a client on a busy machine.
-	if !c.enter(phaseIdle) || child.await(len(http2.ClientPreface)+frameHead, headTimeout) != nil {
+	// The engine gives up 2 s after it has begun without the client's first
+	// settings, which a busy machine does not always make. They come with the
+	// preface.
+	if !c.enter(phaseIdle) || child.await(len(http2.ClientPreface), headTimeout) != nil {
 		return
 	}
 	c.enter(phaseActive)

@@ -11,18 +11,48 @@ import (
 
 type params = map[string]string
 
+// googleServer is Google's, as the definitions of single APIs use it: the
+// device flow knows too few scopes for them.
+var googleServer = oauth.Server{
+	Issuer:                "https://accounts.google.com",
+	AuthorizationEndpoint: "https://accounts.google.com/o/oauth2/v2/auth", TokenEndpoint: "https://oauth2.googleapis.com/token",
+	TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
+	Quirks: oauth.Quirks{
+		AuthorizationParams: params{"access_type": "offline", "prompt": "consent"},
+		Revocation:          &oauth.Revocation{Method: "POST", URL: "https://oauth2.googleapis.com/revoke", Auth: oauth.AuthNone, Params: params{"token": "{token}"}},
+	},
+}
+
+// microsoftServer is Microsoft's, for all tenants.
+var microsoftServer = oauth.Server{
+	AuthorizationEndpoint:             "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+	TokenEndpoint:                     "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+	DeviceAuthorizationEndpoint:       "https://login.microsoftonline.com/common/oauth2/v2.0/devicecode",
+	TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
+}
+
+// atlassianServer is Atlassian's, for its Cloud products.
+var atlassianServer = oauth.Server{
+	AuthorizationEndpoint: "https://auth.atlassian.com/authorize", TokenEndpoint: "https://auth.atlassian.com/oauth/token",
+	TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
+	Quirks:                            oauth.Quirks{AuthorizationParams: params{"audience": "api.atlassian.com", "prompt": "consent"}},
+}
+
 // bundledServers is what each bundled OAuth service comes to: its endpoints
 // and where it leaves the RFCs.
 var bundledServers = map[string]oauth.Server{
-	"atlassian": {
-		AuthorizationEndpoint: "https://auth.atlassian.com/authorize", TokenEndpoint: "https://auth.atlassian.com/oauth/token",
-		TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
-		Quirks:                            oauth.Quirks{AuthorizationParams: params{"audience": "api.atlassian.com", "prompt": "consent"}},
-	},
+	"asana-mcp":     {},
+	"atlassian":     atlassianServer,
+	"atlassian-mcp": {},
+	"attio-mcp":     {},
 	"box": {
 		AuthorizationEndpoint: "https://account.box.com/api/oauth2/authorize", TokenEndpoint: "https://api.box.com/oauth2/token",
 		RevocationEndpoint: "https://api.box.com/oauth2/revoke", TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
 	},
+	"buildkite-mcp":  {},
+	"canva-mcp":      {},
+	"cloudflare-mcp": {},
+	"confluence":     atlassianServer,
 	"discord": {
 		AuthorizationEndpoint: "https://discord.com/oauth2/authorize", TokenEndpoint: "https://discord.com/api/oauth2/token",
 		RevocationEndpoint: "https://discord.com/api/oauth2/token/revoke", TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
@@ -64,6 +94,23 @@ var bundledServers = map[string]oauth.Server{
 			Revocation:          &oauth.Revocation{Method: "POST", URL: "https://oauth2.googleapis.com/revoke", Auth: oauth.AuthNone, Params: params{"token": "{token}"}},
 		},
 	},
+	"google-admin":          googleServer,
+	"google-analytics":      googleServer,
+	"google-calendar":       googleServer,
+	"google-chat":           googleServer,
+	"google-classroom":      googleServer,
+	"google-docs":           googleServer,
+	"google-drive":          googleServer,
+	"google-forms":          googleServer,
+	"google-gmail":          googleServer,
+	"google-meet":           googleServer,
+	"google-photos":         googleServer,
+	"google-search-console": googleServer,
+	"google-sheets":         googleServer,
+	"google-slides":         googleServer,
+	"google-tasks":          googleServer,
+	"google-vertex-ai":      googleServer,
+	"google-youtube":        googleServer,
 	"hubspot": {
 		AuthorizationEndpoint: "https://app.hubspot.com/oauth/authorize", TokenEndpoint: "https://api.hubapi.com/oauth/2026-03/token",
 		TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
@@ -71,6 +118,8 @@ var bundledServers = map[string]oauth.Server{
 			Method: "POST", URL: "https://api.hubapi.com/oauth/2026-03/token/revoke", Params: params{"token": "{token}", "token_type_hint": "refresh_token"},
 		}},
 	},
+	"intercom-mcp": {},
+	"jira":         atlassianServer,
 	"klaviyo-oauth": {
 		AuthorizationEndpoint: "https://www.klaviyo.com/oauth/authorize", TokenEndpoint: "https://a.klaviyo.com/oauth/token",
 		RevocationEndpoint: "https://a.klaviyo.com/oauth/revoke", TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
@@ -83,13 +132,13 @@ var bundledServers = map[string]oauth.Server{
 			Revocation: &oauth.Revocation{Method: "POST", URL: "https://api.linear.app/oauth/revoke", Auth: oauth.AuthNone, Params: params{"token": "{token}"}},
 		},
 	},
-	"linear-mcp": {},
-	"microsoft": {
-		AuthorizationEndpoint:             "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
-		TokenEndpoint:                     "https://login.microsoftonline.com/common/oauth2/v2.0/token",
-		DeviceAuthorizationEndpoint:       "https://login.microsoftonline.com/common/oauth2/v2.0/devicecode",
-		TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
-	},
+	"linear-mcp":         {},
+	"microsoft":          microsoftServer,
+	"microsoft-calendar": microsoftServer,
+	"microsoft-outlook":  microsoftServer,
+	"microsoft-word":     microsoftServer,
+	"monday-mcp":         {},
+	"neon-mcp":           {},
 	"notion": {
 		AuthorizationEndpoint: "https://api.notion.com/v1/oauth/authorize", TokenEndpoint: "https://api.notion.com/v1/oauth/token",
 		TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
@@ -102,15 +151,18 @@ var bundledServers = map[string]oauth.Server{
 		},
 	},
 	"notion-mcp": {},
+	"notion_dcr": {},
 	"okta": {
 		Issuer:                "https://acme.okta.com",
 		AuthorizationEndpoint: "https://acme.okta.com/oauth2/v1/authorize", TokenEndpoint: "https://acme.okta.com/oauth2/v1/token",
 		RevocationEndpoint: "https://acme.okta.com/oauth2/v1/revoke", DeviceAuthorizationEndpoint: "https://acme.okta.com/oauth2/v1/device/authorize",
 	},
+	"paypal-mcp": {},
 	"postiz": {
 		TokenEndpoint: "https://cli-auth.postiz.com/device/token", DeviceAuthorizationEndpoint: "https://cli-auth.postiz.com/device/code",
 		Quirks: oauth.Quirks{DeviceTokenJSON: true, Extra: []string{"api_url", "organization_id"}},
 	},
+	"prisma-mcp": {},
 	"reddit": {
 		AuthorizationEndpoint: "https://www.reddit.com/api/v1/authorize", TokenEndpoint: "https://www.reddit.com/api/v1/access_token",
 		RevocationEndpoint: "https://www.reddit.com/api/v1/revoke_token", TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
@@ -138,6 +190,18 @@ var bundledServers = map[string]oauth.Server{
 			Revocation: &oauth.Revocation{Method: "POST", URL: "https://slack.com/api/auth.revoke", Auth: "bearer", Field: "revoked"},
 		},
 	},
+	"sentry-mcp": {},
+	"slack-mcp": {
+		AuthorizationEndpoint: "https://slack.com/oauth/v2_user/authorize", TokenEndpoint: "https://slack.com/api/oauth.v2.user.access",
+		TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
+		Quirks: oauth.Quirks{
+			ScopeSeparator: ",", Extra: []string{"team.id", "team.name"},
+			ErrorCodes: params{
+				"invalid_code": oauth.InvalidGrant, "invalid_refresh_token": oauth.InvalidGrant, "token_expired": oauth.InvalidGrant,
+				"token_revoked": oauth.InvalidGrant, "bad_client_secret": oauth.InvalidClient, "invalid_client_id": oauth.InvalidClient,
+			},
+		},
+	},
 	"spotify": {
 		AuthorizationEndpoint: "https://accounts.spotify.com/authorize", TokenEndpoint: "https://accounts.spotify.com/api/token",
 		TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
@@ -146,6 +210,9 @@ var bundledServers = map[string]oauth.Server{
 		AuthorizationEndpoint: "https://connect.stripe.com/oauth/authorize", TokenEndpoint: "https://connect.stripe.com/oauth/token",
 		TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost}, Quirks: oauth.Quirks{Extra: []string{"stripe_user_id"}},
 	},
+	"stripe-mcp":   {},
+	"supabase-mcp": {},
+	"webflow-mcp":  {},
 	"x": {
 		AuthorizationEndpoint: "https://x.com/i/oauth2/authorize", TokenEndpoint: "https://api.x.com/2/oauth2/token",
 		RevocationEndpoint: "https://api.x.com/2/oauth2/revoke", TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
@@ -155,6 +222,14 @@ var bundledServers = map[string]oauth.Server{
 		RevocationEndpoint: "https://zoom.us/oauth/revoke", TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
 		Quirks: oauth.Quirks{Extra: []string{"api_url"}},
 	},
+}
+
+// nameless are services whose own endpoints, those below their rules, do not
+// say who is logged in.
+var nameless = map[string]bool{
+	"confluence": true, "jira": true, "microsoft-outlook": true,
+	"google-chat": true, "google-docs": true, "google-forms": true, "google-meet": true, "google-photos": true,
+	"google-sheets": true, "google-slides": true, "google-tasks": true, "google-vertex-ai": true,
 }
 
 // ownInstallation are the definitions that are of use with a base URL only.
@@ -193,8 +268,8 @@ func checkOAuthBuiltin(t *testing.T, def *provider.Definition) {
 	if len(def.Env["access_token"]) == 0 {
 		t.Errorf("%s: the access token has no name", def.Name)
 	}
-	if o.Account == nil && !discovered {
-		t.Errorf("%s: nobody says who is logged in", def.Name)
+	if (o.Account == nil) != (discovered || nameless[def.Name]) {
+		t.Errorf("%s: says who is logged in: %t", def.Name, o.Account != nil)
 	}
 	if len(def.Rules) == 0 || !discovered && o.TokenURL == "" {
 		t.Errorf("%s: no rule or no token endpoint", def.Name)

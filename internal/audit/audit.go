@@ -1,9 +1,9 @@
 // Package audit is the append-only record of every use of a credential and of
 // every change: JSON lines in one file, readable by the owner only.
 //
-// A use is written before the request leaves and its answer after, so "no
-// line, no use" holds: whoever gets an error from Append must not use the
-// credential. Lines are handed to the kernel, not fsynced: they survive a
+// A use is written before the request leaves, so "no line, no use" holds:
+// whoever gets an error from Append must not use the credential. Its answer is
+// written after it, by Later, which need not hold anybody up. Lines are handed to the kernel, not fsynced: they survive a
 // killed process, and the last ones may not survive a power cut.
 //
 // The package does not know what a credential, a provider or a request is; it
@@ -83,6 +83,8 @@ type Log struct {
 	end     int64 // size after our last whole line, -1 when unknown
 	retryAt int64 // size at which a rotation that went wrong is tried again
 	buf     []byte
+	later   []byte      // lines that are written with the next one
+	timer   *time.Timer // or when it is due, nil when there are none
 }
 
 // Open opens the log at path for appending and creates it, mode 0600, if there
@@ -113,20 +115,77 @@ func (l *Log) Append(e Entry) (Entry, error) {
 		return e, fmt.Errorf("audit log: %w", err)
 	}
 	l.stamp(&e)
-	if err := l.write(e, size); err != nil {
+	if err := l.write(&e, size); err != nil {
 		return e, fmt.Errorf("audit log: %w", err)
 	}
 	return e, nil
 }
 
-// Close closes the file. Closing twice is no error.
+// What Later keeps.
+const (
+	laterTime = 50 * time.Millisecond
+	laterSize = 8 << 10
+)
+
+// Later writes e, which tells the outcome of something whose own line is
+// written: together with the next line, at Close, or after 50 ms. It is lost
+// when the process is killed before that, or when it can't be written.
+func (l *Log) Later(e Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return
+	}
+	l.stamp(&e)
+	l.later = append(appendEntry(l.later, e), '\n')
+	switch {
+	case len(l.later) > laterSize:
+		_ = l.flush()
+	case l.timer == nil:
+		l.timer = time.AfterFunc(laterTime, l.due)
+	}
+}
+
+func (l *Log) due() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		_ = l.flush()
+	}
+}
+
+// flush writes what Later has kept.
+func (l *Log) flush() error {
+	if len(l.later) == 0 {
+		return nil
+	}
+	size, err := l.current()
+	if err != nil {
+		return err
+	}
+	return l.write(nil, size)
+}
+
+// takeLater returns dst with what Later has kept.
+func (l *Log) takeLater(dst []byte) []byte {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	dst = append(dst, l.later...)
+	l.later = l.later[:0]
+	return dst
+}
+
+// Close writes what is still to be written and closes the file. Closing twice
+// is no error.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {
 		return nil
 	}
-	err := l.file.Close()
+	err := errors.Join(l.flush(), l.file.Close())
 	l.file = nil
 	return err
 }
@@ -140,14 +199,18 @@ func (l *Log) stamp(e *Entry) {
 	e.Host, e.Path = withoutUserinfo(e.Host), withoutQuery(e.Path)
 }
 
-// write appends e with a single write(2), which the kernel keeps whole between
-// processes. size is the file's size now.
-func (l *Log) write(e Entry, size int64) error {
+// write appends what Later has kept and e, if it is not nil, with a single
+// write(2), which the kernel keeps whole between processes. size is the file's
+// size now.
+func (l *Log) write(e *Entry, size int64) error {
 	line := l.buf[:0]
 	if size != l.end && !endsLine(l.file, size) {
 		line = append(line, '\n') // someone's line was torn: leave it alone on its own
 	}
-	line = append(appendEntry(line, e), '\n')
+	line = l.takeLater(line)
+	if e != nil {
+		line = append(appendEntry(line, *e), '\n')
+	}
 	l.buf, l.end = line, -1
 	n, err := writeOnce(l.file, line)
 	switch {

@@ -83,6 +83,38 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+// What can wait is written with the next line, at the end, or soon.
+func TestLater(t *testing.T) {
+	l := newLog(t)
+	use := mustAppend(t, l, Entry{Event: Use})
+	l.Later(Entry{Event: Answer, ID: use.ID, Status: 200})
+	next := mustAppend(t, l, Entry{Event: Use})
+	l.Later(Entry{Event: Answer, ID: next.ID, Status: 201})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range mustTail(t, l.path, -1, Filter{}) {
+		got = append(got, fmt.Sprintf("%d %s %d %d", e.Seq, e.Event, e.ID, e.Status))
+	}
+	if diff := cmp.Diff([]string{"1 use 1 0", "2 answer 1 200", "3 use 3 0", "4 answer 3 201"}, got); diff != "" {
+		t.Error(diff)
+	}
+	l.Later(Entry{Event: Answer}) // and nothing happens
+
+	l = newLog(t)
+	l.Later(Entry{Event: Answer, Status: 204})
+	for len(mustTail(t, l.path, -1, Filter{})) == 0 {
+		time.Sleep(laterTime)
+	}
+	for range 200 { // more than is kept
+		l.Later(Entry{Event: Answer, Path: "/" + strings.Repeat("x", 100)})
+	}
+	if info, err := os.Stat(l.path); err != nil || info.Size() < 10_000 {
+		t.Errorf("%v, %d bytes", err, info.Size())
+	}
+}
+
 func TestAppendAfterClose(t *testing.T) {
 	l := newLog(t)
 	for range 2 {

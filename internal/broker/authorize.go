@@ -323,7 +323,7 @@ func (b *Broker) recordUse(e audit.Entry) (func(int, error), error) {
 		if failure != nil {
 			answer.Reason = failure.Error()
 		}
-		_, _ = log.Append(answer) // the use itself is written already
+		log.Later(answer)
 	}, nil
 }
 

@@ -74,11 +74,34 @@ func fold(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
+// sameName is fold(a) == fold(b), for every field of every request.
+func sameName(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if foldByte(a[i]) != foldByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case c == '_':
+		return '-'
+	}
+	return c
+}
+
 // headerValues returns every copy of the named field, whatever its spelling.
 func headerValues(h http.Header, name string) []string {
 	var values []string
 	for key, vs := range h {
-		if fold(key) == fold(name) {
+		if sameName(key, name) {
 			values = append(values, vs...)
 		}
 	}
@@ -89,7 +112,7 @@ func headerValues(h http.Header, name string) []string {
 func removeHeader(r *http.Request, name string) {
 	for _, h := range []http.Header{r.Header, r.Trailer} {
 		for key := range h {
-			if fold(key) == fold(name) {
+			if sameName(key, name) {
 				delete(h, key)
 			}
 		}

@@ -80,8 +80,9 @@ type Log struct {
 	mu      sync.Mutex // guards what follows
 	file    *os.File   // nil when closed
 	seq     uint64
-	end     int64 // size after our last whole line, -1 when unknown
-	retryAt int64 // size at which a rotation that went wrong is tried again
+	end     int64     // size after our last whole line, -1 when unknown
+	looked  time.Time // when the file was looked at
+	retryAt int64     // size at which a rotation that went wrong is tried again
 	buf     []byte
 	later   []byte      // lines that are written with the next one
 	timer   *time.Timer // or when it is due, nil when there are none

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -304,6 +305,7 @@ func TestRemovedLog(t *testing.T) {
 	if err := os.Remove(l.path); err != nil {
 		t.Fatal(err)
 	}
+	l.looked = time.Time{}
 	second := mustAppend(t, l, Entry{Event: Logout})
 	if got := mustTail(t, l.path, -1, Filter{}); len(got) != 1 || got[0] != second {
 		t.Errorf("%+v", got)
@@ -311,6 +313,7 @@ func TestRemovedLog(t *testing.T) {
 	if err := os.Truncate(l.path, 0); err != nil {
 		t.Fatal(err)
 	}
+	l.looked = time.Time{}
 	third := mustAppend(t, l, Entry{Event: Login})
 	if got := mustTail(t, l.path, -1, Filter{}); len(got) != 1 || got[0] != third {
 		t.Errorf("%+v", got)
@@ -328,6 +331,7 @@ func TestReplacedLog(t *testing.T) {
 	if err := os.Symlink(target, l.path); err != nil {
 		t.Fatal(err)
 	}
+	l.looked = time.Time{}
 	if _, err := l.Append(Entry{Event: Use}); !errors.Is(err, ErrUnsafe) {
 		t.Errorf("error %v", err)
 	}

@@ -113,6 +113,7 @@ func testTwoGigabytes(t *testing.T) {
 		if err := os.Truncate(l.path, size); err != nil {
 			t.Fatal(err)
 		}
+		l.looked = time.Time{}
 		last := mustAppend(t, l, Entry{Event: Logout})
 		var got []Entry
 		heap := peakHeap(t, func() {

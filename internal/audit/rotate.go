@@ -5,20 +5,28 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 )
 
 const (
 	maxSize    = 10_000_000 // bytes of a file before the next line starts a new one
 	keep       = 5          // rotated files kept: path.1 is the youngest
 	retryAfter = 1_000_000  // bytes until a rotation that went wrong is tried again
+	lookAgain  = 10 * time.Millisecond
+	nearLimit  = 1_000_000 // bytes before the limit, where each line has its look
 )
 
 // current makes l.file the file the next line belongs in and returns its size.
 //
 // A rotated file is over the limit and a removed one has no name, so a look at
 // our own descriptor shows that another process rotated, or that someone
-// deleted the log.
+// deleted the log. A look costs as much as a line: in a rush one serves the
+// lines of lookAgain.
 func (l *Log) current() (int64, error) {
+	if l.end >= 0 && l.end < l.limit-nearLimit && time.Since(l.looked) < lookAgain {
+		return l.end, nil
+	}
+	l.looked = time.Now()
 	info, err := l.file.Stat()
 	if err != nil {
 		return 0, err

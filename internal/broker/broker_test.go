@@ -24,14 +24,14 @@ import (
 
 // world is one home folder.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	key     secret.Text
 	network login.Network
 	store   vault.Store // nil: the folder's
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	dir := filepath.Join(t.TempDir(), "home")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +74,11 @@ func (c Connection) bound(rule string) bool { return slices.Contains(c.Hosts, ru
 
 // pool keeps upstream connections of one credential apart from all others.
 func (c Connection) pool() string {
-	return fmt.Sprintf("%s/%d/%d", c, c.ObtainedAt.UnixNano(), c.RefreshedAt.UnixNano())
+	b := append(make([]byte, 0, 96), c.Provider...)
+	b = append(append(b, '/'), c.Name...)
+	b = strconv.AppendInt(append(b, '/'), c.ObtainedAt.UnixNano(), 36)
+	b = strconv.AppendInt(append(b, '/'), c.RefreshedAt.UnixNano(), 36)
+	return string(b)
 }
 
 // record is a connection inside the vault.

@@ -82,11 +82,11 @@ func (s *Session) denies(r *http.Request, ch *choice) *Denied {
 func methods(r *http.Request) []string {
 	all := []string{strings.ToUpper(r.Method)}
 	for name, values := range r.Header {
-		switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
-		case "x-http-method-override", "x-http-method", "x-method-override":
-			for _, value := range values {
-				all = append(all, strings.ToUpper(strings.TrimSpace(value)))
-			}
+		if !isMethodOverride(name) {
+			continue
+		}
+		for _, value := range values {
+			all = append(all, strings.ToUpper(strings.TrimSpace(value)))
 		}
 	}
 	if strings.Contains(r.URL.RawQuery, "ethod") {
@@ -98,4 +98,15 @@ func methods(r *http.Request) []string {
 		}
 	}
 	return all
+}
+
+// isMethodOverride reports whether some server takes the named field for the
+// method.
+func isMethodOverride(name string) bool {
+	for _, override := range [...]string{"x-http-method-override", "x-http-method", "x-method-override"} {
+		if len(name) == len(override) && strings.ToLower(strings.ReplaceAll(name, "_", "-")) == override {
+			return true
+		}
+	}
+	return false
 }

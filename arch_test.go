@@ -26,12 +26,13 @@ var mayImport = map[string][]string{
 	"inject":     {"credential", "secret"},
 	"vault":      {"secret"},
 	"provider":   {"inject", "oauth"},
+	"agent":      {"provider"},
 	"login":      {"provider", "oauth", "credential", "secret"},
 	"prompt":     {"login", "secret"},
 	"broker":     {"provider", "login", "vault", "credential", "inject", "audit", "secret"},
 	"cli": {
 		"secret", "audit", "ca", "proxy", "child", "sandbox", "oauth", "credential", "inject", "vault", "provider",
-		"login", "prompt", "broker",
+		"login", "prompt", "broker", "agent",
 	},
 }
 

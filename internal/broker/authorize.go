@@ -172,7 +172,7 @@ func (s *Session) choosers(snap *snapshot, candidates []provider.Candidate, sele
 	if selector == "" {
 		selector = named
 	}
-	if s.needsPlaceholder(candidates[0]) && len(marked) == 0 && selector == "" {
+	if s.needsPlaceholder(candidates[0], r) && len(marked) == 0 && selector == "" {
 		return nil, Use{}, nil
 	}
 	if selector != "" {
@@ -187,8 +187,11 @@ func (s *Session) choosers(snap *snapshot, candidates []provider.Candidate, sele
 
 // needsPlaceholder reports whether a request without the placeholder is to
 // stay as it is.
-func (s *Session) needsPlaceholder(c provider.Candidate) bool {
-	return s.selection.Placeholder || c.Def.InjectMode == provider.InjectPlaceholder
+func (s *Session) needsPlaceholder(c provider.Candidate, r *http.Request) bool {
+	return s.selection.Placeholder || c.Def.InjectMode == provider.InjectPlaceholder ||
+		slices.ContainsFunc(s.selection.Anonymous, func(rule provider.Rule) bool {
+			return rule.Match(r.URL.Hostname(), portOf(r), r.URL.EscapedPath())
+		})
 }
 
 // placeholders returns the candidates at whose place the client sent the

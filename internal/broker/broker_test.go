@@ -156,6 +156,11 @@ func TestAuthorize(t *testing.T) {
 	w.login("named", "two", "named-two-key")
 
 	set := func(value string) http.Header { return http.Header{"Authorization": {value}} }
+	rule, err := provider.ParseRule("https://alpha.test.example/own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anonymous := broker.Selection{Anonymous: []provider.Rule{rule}}
 	tests := map[string]struct {
 		selection broker.Selection
 		request   *http.Request
@@ -219,6 +224,13 @@ func TestAuthorize(t *testing.T) {
 		"--inject placeholder, sent": {
 			selection: broker.Selection{Placeholder: true}, request: get("https://alpha.test.example/", "Authorization", "Bearer authsome-proxy-managed"),
 			want: outcome{Header: set("Bearer alpha-key"), Use: "alpha/default"}},
+		"where clients are anonymous, none sent": {
+			selection: anonymous, request: get("https://alpha.test.example/own/list", "Authorization", "Bearer own"), want: outcome{Header: set("Bearer own")}},
+		"where clients are anonymous, sent": {
+			selection: anonymous, request: get("https://alpha.test.example/own/list", "Authorization", "Bearer authsome-proxy-managed"),
+			want: outcome{Header: set("Bearer alpha-key"), Use: "alpha/default"}},
+		"where clients are anonymous, elsewhere": {
+			selection: anonymous, request: get("https://alpha.test.example/owner"), want: outcome{Header: set("Bearer alpha-key"), Use: "alpha/default"}},
 		"path rule":                     {request: get("https://paths.test.example/v1/x"), want: outcome{Header: set("Bearer wild-key"), Use: "wild/default"}},
 		"R033 path that can be misread": {request: get("https://paths.test.example/v1/%2e%2e/admin"), want: outcome{Denied: broker.CodePath}},
 	}

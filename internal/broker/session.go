@@ -21,6 +21,7 @@ type Selection struct {
 	Connections map[string]string // provider to connection name, instead of the default
 	Only        []string          // when not empty, no other provider is used
 	Placeholder bool              // inject only where the client sent the placeholder
+	Anonymous   []provider.Rule   // where that holds also without Placeholder
 	Denied      []string          // providers whose credential is also used where the definition denies it
 }
 
@@ -217,10 +218,12 @@ func (s *Session) Private(host string) bool {
 }
 
 // Placeholders returns the names of the environment variables a child gets
-// the placeholder under, sorted: the export names of every connected provider.
-func (s *Session) Placeholders() []string {
+// the placeholder under, sorted: the export names of every connected provider,
+// and those that further has for it.
+func (s *Session) Placeholders(further map[string][]string) []string {
 	var names []string
 	for _, g := range s.snapshot().groups {
+		names = append(names, further[g.def.Name]...)
 		for field, env := range g.def.Env {
 			if credential.IsField(field) {
 				names = append(names, env...)

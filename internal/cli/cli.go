@@ -59,7 +59,7 @@ type app struct {
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault,
-		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newDemo, newVersion, newConnection,
+		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newSkill, newDemo, newVersion, newConnection,
 	}
 }
 

@@ -32,7 +32,7 @@ func (s *stage) printEnv() error {
 		}
 	}
 	shown = append(shown, setVariable{caVariable, values[caVariable], false, "authsome ca path"})
-	for _, name := range s.session.Placeholders() {
+	for _, name := range s.session.Placeholders(s.options.agent.Keys) {
 		shown = append(shown, setVariable{name, inject.Placeholder, false, "a connected provider's key, which stays here"})
 	}
 	return s.app.print(shown, func(w io.Writer) { s.app.printVariables(w, shown) })

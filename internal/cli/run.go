@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"authsome/internal/agent"
 	"authsome/internal/broker"
 	"authsome/internal/child"
 )
@@ -25,6 +26,8 @@ type runOptions struct {
 	listen      string
 	noShims     bool
 	printEnv    bool
+
+	agent agent.Profile // of the command; the zero one when it is no agent we know
 }
 
 func newRun(a *app) *cobra.Command {
@@ -97,7 +100,10 @@ func (o runOptions) check(args []string) error {
 
 // selection is the broker's view of the flags.
 func (o runOptions) selection() broker.Selection {
-	s := broker.Selection{Connections: map[string]string{}, Only: o.only, Denied: o.allowDenied, Placeholder: o.inject == "placeholder"}
+	s := broker.Selection{
+		Connections: map[string]string{}, Only: o.only, Denied: o.allowDenied,
+		Placeholder: o.inject == "placeholder", Anonymous: o.agent.Anonymous,
+	}
 	for _, pair := range o.connections {
 		provider, name, _ := strings.Cut(pair, "=")
 		s.Connections[provider] = name
@@ -122,6 +128,11 @@ func (a *app) run(ctx context.Context, o runOptions, args []string) error {
 	command, err := a.command(args)
 	if err != nil {
 		return err
+	}
+	if len(args) > 0 {
+		if o.agent, _, err = agent.Find(args[0]); err != nil {
+			return err
+		}
 	}
 	b, _, err := a.broker()
 	if err != nil {

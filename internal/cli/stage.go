@@ -101,7 +101,7 @@ func (s *stage) serve(ctx context.Context, listener net.Listener) {
 // works out the child's environment.
 func (s *stage) environment(settings child.Settings) error {
 	settings.Placeholders = map[string]string{}
-	for _, name := range s.session.Placeholders() {
+	for _, name := range s.session.Placeholders(s.options.agent.Keys) {
 		settings.Placeholders[name] = inject.Placeholder
 	}
 	if !s.options.noShims {

@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"proxy":      {},
 	"child":      {},
 	"sandbox":    {},
+	"truststore": {},
 	"oauth":      {"secret"},
 	"credential": {"secret"},
 	"inject":     {"credential", "secret"},
@@ -31,7 +32,7 @@ var mayImport = map[string][]string{
 	"prompt":     {"login", "secret"},
 	"broker":     {"provider", "login", "vault", "credential", "inject", "audit", "secret"},
 	"cli": {
-		"secret", "audit", "ca", "proxy", "child", "sandbox", "oauth", "credential", "inject", "vault", "provider",
+		"secret", "audit", "ca", "proxy", "child", "sandbox", "truststore", "oauth", "credential", "inject", "vault", "provider",
 		"login", "prompt", "broker", "agent",
 	},
 }

@@ -38,6 +38,8 @@ const (
 	Remove     = "remove"
 	Export     = "export"
 	ShowSecret = "show_secret"
+	Install    = "ca_install"
+	Uninstall  = "ca_uninstall"
 )
 
 // Decisions.

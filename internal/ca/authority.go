@@ -1,7 +1,8 @@
 // Package ca is the run's certificate authority: a P-256 key that lives in
 // memory for as long as the run, a root certificate constrained to the hosts
 // the run may intercept, one leaf per host, and the bundle that makes a child
-// trust it.
+// trust it. A Root is one that was installed on purpose and outlives runs; a
+// run's own is then an intermediate below it.
 //
 // It knows no provider, no credential and no proxy; hosts are handed in. An
 // attacker who steals the root's key can forge certificates for those hosts,
@@ -38,9 +39,9 @@ const (
 // concurrent use.
 type Authority struct {
 	hosts hostSet
-	root  *x509.Certificate
-	pem   []byte
-	// sign closes over the root's key, so that printing an Authority can't
+	root  *x509.Certificate // what leaves are issued from: a root, or an intermediate of Root.Issue
+	pem   []byte            // the trust anchor
+	// sign closes over the issuing key, so that printing an Authority can't
 	// show it.
 	sign   func(leaf *x509.Certificate) (der []byte, err error)
 	leaves leafCache
@@ -55,6 +56,12 @@ func New(hosts []string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newAuthority(set, selfSign, nil)
+}
+
+// newAuthority makes the authority of one run. certify signs its certificate;
+// anchor is the root above it, PEM, nil when it is one itself.
+func newAuthority(set hostSet, certify func(*x509.Certificate, *ecdsa.PrivateKey) (*x509.Certificate, error), anchor []byte) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
@@ -63,28 +70,34 @@ func New(hosts []string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("leaf key: %w", err)
 	}
-	root, err := selfSign(rootTemplate(set), key)
+	root, err := certify(rootTemplate(set), key)
 	if err != nil {
 		return nil, fmt.Errorf("root certificate: %w", err)
+	}
+	chain := [][]byte{root.Raw}
+	if anchor == nil { // a client has the root already
+		anchor, chain = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), nil
 	}
 	return &Authority{
 		hosts: set,
 		root:  root,
-		pem:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}),
+		pem:   anchor,
 		sign: func(leaf *x509.Certificate) ([]byte, error) {
 			return x509.CreateCertificate(rand.Reader, leaf, root, leafKey.Public(), key)
 		},
-		leaves: leafCache{key: leafKey},
+		leaves: leafCache{key: leafKey, chain: chain},
 	}, nil
 }
 
-// PEM returns the root certificate as one PEM block.
+// PEM returns the root certificate, what a client has to trust, as one PEM
+// block.
 func (a *Authority) PEM() []byte { return slices.Clone(a.pem) }
 
 // Hosts returns the hosts the authority was made for, sorted, each once.
 func (a *Authority) Hosts() []string { return a.hosts.list() }
 
-// NotAfter is when the root, and with it every leaf, stops being valid.
+// NotAfter is when the run's certificate, and with it every leaf, stops being
+// valid.
 func (a *Authority) NotAfter() time.Time { return a.root.NotAfter }
 
 func selfSign(tmpl *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, error) {

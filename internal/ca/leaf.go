@@ -43,7 +43,8 @@ func (a *Authority) mint(host string) (*x509.Certificate, error) {
 
 // leafCache keeps the most recently used leaves, which share one key.
 type leafCache struct {
-	key crypto.Signer
+	key   crypto.Signer
+	chain [][]byte // DER, sent after each leaf
 
 	mu     sync.Mutex
 	byHost map[string]*list.Element // of leafEntry
@@ -72,7 +73,7 @@ func (c *leafCache) get(host string, mint func(string) (*x509.Certificate, error
 		if err != nil {
 			return nil, err
 		}
-		return &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: c.key, Leaf: leaf}, nil
+		return &tls.Certificate{Certificate: append([][]byte{leaf.Raw}, c.chain...), PrivateKey: c.key, Leaf: leaf}, nil
 	})}
 	c.byHost[host] = c.recent.PushFront(entry)
 	if c.recent.Len() > maxLeaves {

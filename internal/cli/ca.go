@@ -15,11 +15,12 @@ const caVariable = "AUTHSOME_CA_FILE"
 func newCA(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ca",
-		Short: "Show the certificate authority of a run",
+		Short: "Show or install the certificate authority of runs",
 		Long: `A run has a certificate authority of its own, made when it starts. Its key is in
 memory only and it is good for the providers' hosts and for nothing else. Most
-programs find it by themselves; these commands, used inside a run, are for those
-that have to be told.
+programs find it by themselves. Those that have to be told are told with show and
+path, used inside a run; for those that read a trust store and nothing else there
+is install.
 ` + exitCodes(0, 1, 2),
 		Example: "  authsome run -- authsome ca path\n  authsome run -- sh -c 'mytool --cacert \"$(authsome ca path)\"'",
 		Args:    cobra.NoArgs,
@@ -33,7 +34,7 @@ that have to be told.
 		Use: "path", Short: "Print the path of the run's CA certificate", Long: "Print the path of the run's CA certificate.\n" + exitCodes(0, 1, 2),
 		Example: "  authsome run -- authsome ca path", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.caPath() },
-	})
+	}, newCAInstall(a), newCAUninstall(a), newCAStatus(a))
 	return c
 }
 

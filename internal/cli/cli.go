@@ -18,12 +18,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"authsome/internal/child"
+	"authsome/internal/vault"
 )
 
 // System is the process the command line runs in.
@@ -53,6 +55,9 @@ type app struct {
 	logFile, profile              string
 
 	definitionsWarned []string // see warnDefinitions
+
+	vaultMu sync.Mutex // guards vault
+	vault   *vault.Vault
 }
 
 // commands is every command there is, in the order help shows them.

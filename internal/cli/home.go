@@ -110,7 +110,7 @@ func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
 	}
 	a.warnForeignHome(h)
 	b, err := broker.New(broker.Config{
-		Open:    func(ctx context.Context) (*vault.Vault, error) { return vault.Open(ctx, a.vaultOptions(h)) },
+		Open:    func(ctx context.Context) (*vault.Vault, error) { return a.openVault(ctx, h) },
 		Create:  func(ctx context.Context) (*vault.Vault, error) { return a.createVault(ctx, h) },
 		Audit:   func() (*audit.Log, error) { return openAudit(h) },
 		Catalog: registry,
@@ -131,15 +131,38 @@ func openAudit(h home) (*audit.Log, error) {
 	return log, err
 }
 
+// openVault opens the vault, once: its key may be behind a question.
+func (a *app) openVault(ctx context.Context, h home) (*vault.Vault, error) {
+	a.vaultMu.Lock()
+	defer a.vaultMu.Unlock()
+	if a.vault != nil {
+		return a.vault, nil
+	}
+	v, err := vault.Open(ctx, a.vaultOptions(h))
+	if err == nil {
+		a.vault = v
+	}
+	return v, err
+}
+
 // createVault opens the vault, making it the first time, and tells where its
 // key went.
 func (a *app) createVault(ctx context.Context, h home) (*vault.Vault, error) {
+	if v, err := a.openVault(ctx, h); !errors.Is(err, vault.ErrNoVault) {
+		return v, err
+	}
 	if err := h.make(); err != nil {
 		return nil, err
 	}
+	a.vaultMu.Lock()
+	defer a.vaultMu.Unlock()
 	v, err := vault.OpenOrCreate(ctx, a.vaultOptions(h))
-	if err != nil || !v.Created() {
-		return v, err
+	if err != nil {
+		return nil, err
+	}
+	a.vault = v
+	if !v.Created() {
+		return v, nil
 	}
 	_, where := v.Source()
 	a.notice("New vault in %s; its key is kept in: %s", h.vault(), where)

@@ -61,6 +61,7 @@ func (a *app) register(c *cobra.Command, path string, force, yes bool) error {
 	if _, err := b.Register(data, force); err != nil {
 		return err
 	}
+	a.warnRegistered(c.Context(), registry.Hosts(func(name string) bool { return name == def.Name }))
 	return a.print(map[string]string{"status": "registered", "provider": def.Name},
 		func(w io.Writer) { fmt.Fprintf(w, "Registered %s. Next: authsome login %s\n", def.Name, def.Name) })
 }

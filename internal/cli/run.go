@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ type runOptions struct {
 	inject      string
 	listen      string
 	noShims     bool
+	ca          string
 	printEnv    bool
 
 	agent agent.Profile // of the command; the zero one when it is no agent we know
@@ -66,11 +68,13 @@ Exit codes: the command's own; 128+N when signal N ended it.
 	f.StringVar(&o.inject, "inject", "host", "host: wherever the host matches; placeholder: only where the client sent the placeholder")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDR:PORT` of the proxy, a loopback address")
 	f.BoolVar(&o.noShims, "no-shims", false, "load nothing of authsome's into Node.js, Deno, Bun and Python")
+	f.StringVar(&o.ca, "ca", "", "`KIND` of certificate authority: persistent (what ca install made; the default where there is one) or ephemeral")
 	f.BoolVar(&o.printEnv, "print-env", false, "print the variables the command would get, and why, and stop")
 	_ = c.RegisterFlagCompletionFunc("only", a.completeConnected)
 	_ = c.RegisterFlagCompletionFunc("allow-denied", a.completeConnected)
 	_ = c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"allow", "deny"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("inject", cobra.FixedCompletions([]string{"host", "placeholder"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("ca", cobra.FixedCompletions([]string{caPersistent, caEphemeral}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -87,6 +91,8 @@ func (o runOptions) check(args []string) error {
 		return errors.New("--allow-host goes with --mode deny")
 	case o.inject != "host" && o.inject != "placeholder":
 		return fmt.Errorf("--inject %q is neither host nor placeholder", o.inject)
+	case !slices.Contains([]string{"", caPersistent, caEphemeral}, o.ca):
+		return fmt.Errorf("--ca %q is neither persistent nor ephemeral", o.ca)
 	case err != nil || !net.ParseIP(host).IsLoopback():
 		return fmt.Errorf("--listen %q is not ADDR:PORT with a loopback address", o.listen)
 	}

@@ -61,7 +61,12 @@ func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptio
 // start writes the run's files, starts the proxy and works out the child's
 // environment.
 func (s *stage) start(ctx context.Context, parent parentFunc) error {
-	trust, caPath, bundlePath, err := newTrust(s.dir, s.app.userBundles(), s.app.hasJava(), s.session.Hosts(), s.session.Routed)
+	root, err := s.installedRoot(ctx)
+	if err != nil {
+		return err
+	}
+	trust := &trust{root: root, dir: s.dir, own: s.app.userBundles(), java: s.app.hasJava(), known: s.session.Routed}
+	caPath, bundlePath, err := trust.extend(s.session.Hosts())
 	if err != nil {
 		return err
 	}

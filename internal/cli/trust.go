@@ -17,34 +17,51 @@ import (
 // trust is what the programs of a run are told to trust: an authority made at
 // its start for all hosts known then, and a further one whenever a definition
 // that was registered later claims new hosts. Programs that start after that
-// find it in the run's files; those that read the files before do not.
+// find it in the run's files; those that read the files before do not. Where a
+// root is installed, the hosts it is good for have authorities below it.
 type trust struct {
+	root  *ca.Root // nil for none
 	dir   *child.RunDir
-	own   []byte // PEM, of the user's environment
-	java  bool   // whether a trust store for Java is wanted
-	known func() []string
+	own   []byte          // PEM, of the user's environment
+	java  bool            // whether a trust store for Java is wanted
+	known func() []string // the host patterns that can be claimed now
 
 	mu          sync.Mutex // guards what follows
 	authorities []*ca.Authority
 	hosts       []string // of all authorities
 }
 
-// newTrust makes the first authority and writes the run's files. known returns
-// the host patterns that can be claimed now.
-func newTrust(dir *child.RunDir, own []byte, java bool, hosts []string, known func() []string) (t *trust, rootPath, bundlePath string, err error) {
-	t = &trust{dir: dir, own: own, java: java, known: known}
-	rootPath, bundlePath, err = t.extend(hosts)
-	return t, rootPath, bundlePath, err
+// authoritiesFor makes the authorities for hosts: below the root for those
+// within its constraints, one of the run's own for the rest.
+func (t *trust) authoritiesFor(hosts []string) (all []*ca.Authority, err error) {
+	if t.root != nil {
+		var inside []string
+		if inside, hosts = t.root.Split(hosts); len(inside) > 0 {
+			below, err := t.root.Issue(inside)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, below)
+		}
+	}
+	if len(hosts) > 0 || len(all) == 0 {
+		own, err := ca.New(hosts)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, own)
+	}
+	return all, nil
 }
 
-// extend makes an authority for hosts and writes the files anew. The caller
+// extend makes authorities for hosts and writes the files anew. The caller
 // holds mu, or is alone.
 func (t *trust) extend(hosts []string) (rootPath, bundlePath string, err error) {
-	authority, err := ca.New(hosts)
+	added, err := t.authoritiesFor(hosts)
 	if err != nil {
 		return "", "", err
 	}
-	all := append(slices.Clone(t.authorities), authority)
+	all := append(slices.Clone(t.authorities), added...)
 	var extra []byte // ours first: who takes one certificate takes the first
 	for _, a := range all {
 		extra = append(extra, a.PEM()...)

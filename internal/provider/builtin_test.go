@@ -142,7 +142,9 @@ func checkLookalikes(t *testing.T, rule provider.Rule) {
 
 // twins are two ways to log in to the same hosts. Both connected are a tie, and
 // the definition says so.
-var twins = map[string]bool{"klaviyo klaviyo-oauth": true, "notion-mcp notion_dcr": true}
+var twins = map[string]bool{
+	"discord discord-bot": true, "klaviyo klaviyo-oauth": true, "notion-mcp notion_dcr": true, "stripe stripe-connect": true,
+}
 
 // checkNoOverlap asserts that no request belongs to two bundled providers.
 func checkNoOverlap(t *testing.T, defs map[string]*provider.Definition) {

@@ -321,7 +321,7 @@ func (c *command) invoke(words []string) (checked int, problem string) {
 			return checked, "no flag " + word
 		case isCommand:
 			checked++
-			starts = at == c && word == "run"
+			starts = at == c && (word == "run" || word == "doctor")
 			at = sub
 		case len(at.subcommands) > 0:
 			return checked + 1, "no command " + word

@@ -12,31 +12,51 @@ import (
 
 const docsPage = "../../docs/clients.md"
 
-var update = flag.Bool("update", false, "write the table of variables into the docs")
+var update = flag.Bool("update", false, "write the tables into the docs")
 
-// TestDocsVariables: the page shows the table. go test ./internal/child -run
-// TestDocsVariables -update writes it.
-func TestDocsVariables(t *testing.T) {
+// TestDocsTables: the page shows the tables. go test ./internal/child -run
+// TestDocsTables -update writes them.
+func TestDocsTables(t *testing.T) {
 	data, err := os.ReadFile(docsPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const begin, end = "<!-- variables -->\n", "<!-- end of variables -->"
-	before, rest, ok := strings.Cut(string(data), begin)
-	shown, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatal("the page has no place for the table")
+	page := string(data)
+	for name, want := range map[string]string{"variables": variablesTable(), "programs": programsTable()} {
+		begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
+		before, rest, ok := strings.Cut(page, begin)
+		shown, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("the page has no place for the table of %s", name)
+		}
+		if diff := cmp.Diff(want, shown); diff != "" && !*update {
+			t.Errorf("the table of %s is not the program's; run with -update:\n%s", name, diff)
+		}
+		page = before + begin + want + end + after
 	}
-	want := variablesTable()
 	if *update {
-		if err := os.WriteFile(docsPage, []byte(before+begin+want+end+after), 0o644); err != nil { //nolint:gosec // a page
+		if err := os.WriteFile(docsPage, []byte(page), 0o644); err != nil { //nolint:gosec // a page
 			t.Fatal(err)
 		}
-		return
 	}
-	if diff := cmp.Diff(want, shown); diff != "" {
-		t.Errorf("the table is not Variables; run with -update:\n%s", diff)
+}
+
+func programsTable() string {
+	text := "\n| kind | recognized by | served by | what a run can't do | then |\n|---|---|---|---|---|\n"
+	for _, p := range Programs() {
+		names, variables := "its file", "–"
+		if len(p.Names) > 0 {
+			names = "`" + strings.Join(p.Names, "` `") + "`"
+		}
+		if len(p.Variables) > 0 {
+			variables = "`" + strings.Join(p.Variables, "` `") + "`"
+		}
+		if p.Unserved {
+			variables = "not: " + variables
+		}
+		text += fmt.Sprintf("| %s | %s | %s | %s | %s |\n", p.Title, names, variables, p.Limits, p.Cover)
 	}
+	return text + "\n"
 }
 
 func variablesTable() string {

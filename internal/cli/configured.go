@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -174,18 +173,9 @@ func (a *app) gitProxies() []string {
 // checkConfiguration names settings that keep a program from the run, and that
 // no variable overrides.
 func (a *app) checkConfiguration() check {
-	var found []string
-	for _, p := range programs() {
-		for _, file := range a.configFiles(p) {
-			for _, s := range readSettings(file) {
-				if slices.Contains(p.defeats, s.key) {
-					found = append(found, fmt.Sprintf("%s will not use a run: %s, line %d, sets %q", p.name, file, s.line, s.key))
-				}
-			}
-		}
-	}
+	found := a.defeats(func(string) bool { return true })
 	if len(found) == 0 {
 		return check{Name: "configuration", OK: true, Detail: "nothing in the home folder keeps a program from a run"}
 	}
-	return check{Name: "configuration", Detail: strings.Join(found, "; "), Hint: "take the lines out: a run sets proxy and certificates by variables, and HTTPS_PROXY does so elsewhere"}
+	return configurationCheck(found)
 }

@@ -25,14 +25,24 @@ type check struct {
 
 func newDoctor(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "doctor",
-		Short: "Check that everything is in order",
-		Long: `Check home folder, vault, audit log, providers, certificates and environment. It
-changes nothing.
+		Use:   "doctor [-- COMMAND [ARGS...]]",
+		Short: "Check that everything is in order, or what a command needs",
+		Long: `Check home folder, vault, audit log, providers, certificates and environment.
+
+With a command after --, tell what it is and what it needs in a run instead:
+which variables serve it, what in your configuration files defeats them, what a
+run can't do for it, and what to do then. It changes nothing and starts nothing.
 ` + exitCodes(0, 1),
-		Example: "  authsome doctor\n  authsome doctor --json",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.doctor(c.Context()) },
+		Example: "  authsome doctor\n  authsome doctor -- gh repo list\n  authsome doctor --json",
+		RunE: func(c *cobra.Command, args []string) error {
+			switch dash := c.ArgsLenAtDash(); {
+			case len(args) == 0 && dash < 0:
+				return a.doctor(c.Context())
+			case dash != 0 || len(args) == 0 || args[0] == "":
+				return usage(c, errors.New("which command? authsome doctor -- COMMAND [ARGS...]"))
+			}
+			return a.doctorCommand(args)
+		},
 	}
 }
 
@@ -43,21 +53,7 @@ func (a *app) doctor(ctx context.Context) error {
 		checks = append(checks, a.checkVault(ctx, h), a.checkConnections(ctx), checkAudit(h), checkProviders(h))
 	}
 	checks = append(checks, checkRoots(), a.checkProxy(), a.checkConfiguration())
-	failed := 0
-	for _, c := range checks {
-		if !c.OK {
-			failed++
-		}
-	}
-	status := map[bool]string{true: "ready", false: "not_ready"}[failed == 0]
-	document := map[string]any{"status": status, "checks": checks}
-	if err := a.print(document, func(w io.Writer) { a.printChecks(w, checks) }); err != nil {
-		return err
-	}
-	if failed > 0 {
-		return &exitError{exit: exitOther}
-	}
-	return nil
+	return a.diagnose(checks, nil)
 }
 
 func (a *app) printChecks(w io.Writer, checks []check) {

@@ -13,7 +13,8 @@ import (
 // namespace that has a small one of its own, and runs programs that are told nothing but
 // the proxy: curl, and git, whose libcurl uses GnuTLS. Without the
 // installation and after it both refuse the run's certificates, and the store
-// is what it was, to the byte.
+// is what it was, to the byte. Where the store can't be written, the command
+// that is printed does what authsome would have done.
 func TestInstalledAuthority(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -33,7 +34,14 @@ before: curl 60, git refused
 installed: system installed
 run: curl 200, git came
 ephemeral: curl 60, git refused
+out of reach: exit 1, Not all of it is done.
+key gone: curl 60, git refused
+by hand: Uninstalled.
 after: curl 60, git refused
+store: the same
+out of reach: exit 1, Not all of it is done.
+by hand: system installed
+uninstalled: Uninstalled.
 store: the same`)
 	if diff := cmp.Diff(want, strings.TrimSpace(r.stdout)); diff != "" {
 		t.Errorf("%s\n%s", diff, r.stderr)
@@ -81,8 +89,34 @@ authsome ca install --store system --yes >install.log
 echo "installed: $(awk '/^system/ {print $1, $NF}' install.log)"
 try run
 try ephemeral --ca ephemeral
-authsome ca uninstall --yes >&2
+
+# Out of the user's reach, as for one who is not root.
+reach() { mount -o "remount,bind,$1" /usr/local/share/ca-certificates; }
+sudo() { "$@"; }
+refused() { # subcommand: it exits with 1, and what it prints is run by hand
+	reach ro
+	code=0
+	authsome ca "$1" --store system --yes >refused.log || code=$?
+	[ "$1" = install ] || authsome ca uninstall --yes >/dev/null || true # the key too
+	reach rw
+	echo "out of reach: exit $code, $(tail -n 1 refused.log)"
+}
+by_hand() { eval "$(grep '^  sudo ' refused.log)" >&2; }
+same() {
+	content >content.after
+	if diff content.before content.after >&2; then echo "store: the same"; fi
+}
+
+refused uninstall
+try 'key gone'
+by_hand
+echo "by hand: $(authsome ca uninstall --yes)"
 try after
-content >content.after
-if diff content.before content.after >&2; then echo "store: the same"; fi
+same
+
+refused install
+by_hand
+echo "by hand: $(authsome ca status | awk '/^system/ {print $1, $NF}')"
+echo "uninstalled: $(authsome ca uninstall --yes | tail -n 1)"
+same
 `

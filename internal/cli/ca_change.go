@@ -113,6 +113,9 @@ func (a *app) apply(ctx context.Context, c change) storeState {
 		return s
 	}
 	system := a.stores()
+	if c.add && c.target.Has(ctx, system, c.cert) {
+		return c.state(true) // Debian fills Java's keystore from the system's store
+	}
 	err := truststore.Apply(ctx, system, c.cert, c.steps())
 	if err == nil && c.target.Has(ctx, system, c.cert) != c.add {
 		err = errors.New("the commands succeeded, but the store has not changed")

@@ -3,7 +3,7 @@
 GO       ?= go
 export CGO_ENABLED ?= 0
 
-.PHONY: all build demo load test deps check fmt vet lint cross conformance fuzz bench clean
+.PHONY: all build demo load test deps check fmt vet lint cross conformance agents fuzz bench clean
 
 all: build
 
@@ -42,6 +42,10 @@ load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; L
 
 conformance: ## the suites in their long versions, minutes; needs Debian's testssl.sh too
 	CONFORMANCE_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/conformance
+
+agents: ## every coding agent there is a test for; in `make test` the heaviest is left out
+	AGENTS_FULL=1 test/agents/deps
+	AGENTS_FULL=1 $(GO) test -count=1 -timeout 20m -v ./test/agents
 
 fuzz: ## 20 s for each fuzz target
 	.ci/fuzz 20s

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -78,10 +79,16 @@ func (w *world) asked(t *testing.T, host, path string) {
 	t.Errorf("the prompt did not come to %s%s: %v", host, path, w.requests(host))
 }
 
+// TestAgents runs each agent once, Codex twice. With AGENTS_FULL it runs those
+// too that take minutes: Copilot unpacks itself, 500 MB, into every new home.
 func TestAgents(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
+	tests := map[string]func(*testing.T){
 		"claude": claude, "codex websocket": codexWebSocket, "codex events": codexEvents, "gemini": geminiCLI, "opencode": opencode,
-	} {
+	}
+	if os.Getenv("AGENTS_FULL") != "" {
+		tests["copilot"] = copilot
+	}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t)
@@ -167,10 +174,35 @@ func opencode(t *testing.T) {
 	w := newWorld(t)
 	key := w.login(t, "anthropic", "sk-ant-%s")
 	w.login(t, "github", "ghu_%s")
-	w.Handle("models.opencode.ai/api.json", http.HandlerFunc(catalogue))
+	w.Handle("models.opencode.ai/api.json", document(catalogue()))
 	w.Handle(host+"/v1/messages", stream(messages(word)...))
 	w.say(t, installed(t, "opencode-linux-x64/bin/opencode"), "run", "--model", "anthropic/claude-lab-1", prompt)
 	w.authenticated(t, host, "X-Api-Key", key, key)
 	w.asked(t, host, "/v1/messages")
 	w.untouched(t, host)
+}
+
+// copilot has a token of its own, which also goes where its clients ask
+// api.github.com about themselves; GitHub's goes nowhere.
+func copilot(t *testing.T) {
+	const plan, github, releases = "api.individual.githubcopilot.com", "api.github.com", "/repos/github/copilot-cli/releases"
+	w := newWorld(t)
+	key := w.login(t, "github-copilot", "github_pat_%s")
+	w.login(t, "github", "ghu_%s")
+	w.Handle(github+"/copilot_internal/user", document(object{
+		"login": "labrat", "copilot_plan": "individual", "chat_enabled": true, "endpoints": object{"api": "https://" + plan},
+	}))
+	w.Handle(plan+"/models", document(copilotModels()))
+	w.Handle(plan+"/chat/completions", stream(chunks(word)...))
+	w.say(t, installed(t, "../../copilot/node_modules/@github/copilot-linux-x64/copilot"), "-p", prompt, "--model", "lab-1")
+	w.asked(t, plan, "/chat/completions")
+	for _, r := range w.Requests() {
+		own := r.Host == plan || r.Host == github && (strings.HasPrefix(r.Target, "/copilot_internal/") || strings.HasPrefix(r.Target, releases))
+		switch got := r.Get("Authorization"); {
+		case own && (got != "Bearer "+key || strings.Count(head(r), key) != 1 || strings.Contains(head(r), placeholder)):
+			t.Errorf("%v: the key is not there once, and alone", r)
+		case !own && got != "":
+			t.Errorf("%v: it is not anonymous", r)
+		}
+	}
 }

@@ -112,22 +112,53 @@ func gemini(word string) http.Handler {
 			stream(generated(word)).ServeHTTP(w, r)
 			return
 		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(generated(word))
+		document(generated(word)).ServeHTTP(w, r)
 	})
 }
 
 // catalogue is the list of models that OpenCode fetches at its start.
-func catalogue(w http.ResponseWriter, _ *http.Request) {
+func catalogue() object {
 	model := object{
 		"id": "claude-lab-1", "name": "Lab 1", "release_date": "2026-01-01", "last_updated": "2026-01-01", "attachment": false, "reasoning": false,
 		"temperature": true, "tool_call": true, "open_weights": false, "cost": object{"input": 1, "output": 1},
 		"limit": object{"context": 200000, "output": 8192}, "modalities": object{"input": []string{"text"}, "output": []string{"text"}},
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(object{"anthropic": object{
+	return object{"anthropic": object{
 		"id": "anthropic", "name": "Anthropic", "env": []string{"ANTHROPIC_API_KEY"}, "npm": "@ai-sdk/anthropic",
 		"models": object{"claude-lab-1": model},
-	}})
+	}}
+}
+
+func document(v object) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(v)
+	})
+}
+
+// copilotModels is the list of models that a plan of Copilot has.
+func copilotModels() object {
+	return object{"object": "list", "data": []any{object{
+		"id": "lab-1", "name": "Lab 1", "object": "model", "vendor": "Lab", "version": "lab-1", "preview": false,
+		"model_picker_enabled": true, "policy": object{"state": "enabled", "terms": ""}, "supported_endpoints": []string{"/chat/completions"},
+		"capabilities": object{
+			"family": "lab-1", "type": "chat", "object": "model_capabilities", "tokenizer": "o200k_base",
+			"limits":   object{"max_context_window_tokens": 128000, "max_output_tokens": 16384, "max_prompt_tokens": 128000},
+			"supports": object{"streaming": true, "tool_calls": true, "parallel_tool_calls": true},
+		},
+	}}}
+}
+
+// chunks is how the Chat Completions API says a word.
+func chunks(word string) []object {
+	chunk := func(delta object, finish any) object {
+		return object{
+			"id": "chat_lab", "object": "chat.completion.chunk", "created": 1700000000, "model": "lab-1",
+			"choices": []any{object{"index": 0, "delta": delta, "finish_reason": finish}},
+		}
+	}
+	last := chunk(object{}, "stop")
+	last["usage"] = object{"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+	return []object{chunk(object{"role": "assistant", "content": word}, nil), last}
 }

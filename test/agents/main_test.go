@@ -23,7 +23,7 @@ import (
 
 // patience is how long a prompt may take on a machine that has other things to
 // do.
-const patience = 3 * time.Minute
+const patience = 8 * time.Minute
 
 const placeholder = "authsome-proxy-managed"
 

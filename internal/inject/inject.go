@@ -25,7 +25,7 @@ import (
 // package credential, for example "Bearer {access_token}".
 type Spec struct {
 	Kind     string `json:"kind"`
-	Name     string `json:"name,omitempty"`     // of the header, parameter or JSON member
+	Name     string `json:"name,omitempty"`     // of the header, cookie, parameter or JSON member
 	Value    string `json:"value,omitempty"`    // what is set; all kinds but basic
 	Username string `json:"username,omitempty"` // basic
 	Password string `json:"password,omitempty"` // basic
@@ -49,6 +49,7 @@ type Injection struct {
 var kinds = map[string]func(Spec) (Injection, error){
 	"header":      compileHeader,      // header.go
 	"basic":       compileBasic,       // basic.go
+	"cookie":      compileCookie,      // cookie.go
 	"query":       compileQuery,       // query.go
 	"subprotocol": compileSubprotocol, // subprotocol.go
 	"message":     compileMessage,     // message.go
@@ -92,8 +93,8 @@ func (i Injection) Fields() []string { return slices.Clone(i.fields) }
 func (i Injection) WebSocketOnly() bool { return i.socket }
 
 // Sent returns what the client itself put where the credential belongs, each
-// copy of it: whole header values, decoded parameter values, both halves of a
-// Basic pair.
+// copy of it: whole header values, cookies' and decoded parameters' values,
+// both halves of a Basic pair.
 func (i Injection) Sent(r *http.Request) []string { return i.sent(r) }
 
 // Apply removes every copy of what it is about to set and sets it. The

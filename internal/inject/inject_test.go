@@ -156,6 +156,7 @@ func TestApplyRefuses(t *testing.T) {
 		{Kind: "header", Name: "Authorization", Value: "Bearer {api_key}"},
 		{Kind: "basic", Username: "{api_key}"},
 		{Kind: "query", Name: "key", Value: "{api_key}"},
+		{Kind: "cookie", Name: "key", Value: "{api_key}"},
 	}
 	for _, spec := range specs {
 		injection, err := inject.Compile(spec)
@@ -181,7 +182,7 @@ func TestCompileRefuses(t *testing.T) {
 		spec inject.Spec
 		want string
 	}{
-		"no kind":         {inject.Spec{}, "is not one of basic, header, message, query, subprotocol"},
+		"no kind":         {inject.Spec{}, "is not one of basic, cookie, header, message, query, subprotocol"},
 		"protocol name":   {inject.Spec{Kind: "subprotocol", Name: "x", Value: "{api_key}"}, "no name"},
 		"protocol token":  {inject.Spec{Kind: "subprotocol", Value: "a b{api_key}"}, "does not make a token"},
 		"message name":    {inject.Spec{Kind: "message", Name: `a"b`, Value: "{api_key}"}, "plain name"},
@@ -211,6 +212,9 @@ func TestCompileRefuses(t *testing.T) {
 		"basic has name":  {inject.Spec{Kind: "basic", Name: "X", Username: "{api_key}"}, "no name or value"},
 		"basic colon":     {inject.Spec{Kind: "basic", Username: "a:{api_key}"}, "colon"},
 		"query name":      {inject.Spec{Kind: "query", Name: "a&b", Value: "{api_key}"}, "not a plain parameter name"},
+		"cookie name":     {inject.Spec{Kind: "cookie", Name: "a=b", Value: "{api_key}"}, "not a token"},
+		"cookie value":    {inject.Spec{Kind: "cookie", Name: "a", Value: "x; {api_key}"}, "no cookie can"},
+		"cookie has user": {inject.Spec{Kind: "cookie", Name: "a", Value: "{api_key}", Username: "u"}, "no username"},
 		"query has user":  {inject.Spec{Kind: "query", Name: "a", Value: "{api_key}", Password: "p"}, "no username"},
 	}
 	for name, test := range tests {

@@ -55,7 +55,7 @@ func hostileJSON(t *testing.T) {
 		{"both_names", member(`"api_url":"b.example.com"`), "api_url", "another name"},
 		{"api_url", strings.Replace(ok, `"host_url":"a.example.com"`, `"api_url":["com"]`, 1), "api_url[0]", "too broad"},
 		{"inject_empty", member(`"inject":[]`), "inject", "empty"},
-		{"inject_kind", member(`"inject":[{"kind":"cookie","name":"a","value":"{api_key}"}]`), "inject[0]", "kind"},
+		{"inject_kind", member(`"inject":[{"kind":"trailer","name":"a","value":"{api_key}"}]`), "inject[0]", "kind"},
 		{"inject_field", member(`"inject":[{"kind":"header","name":"A","value":"{client_secret}"}]`), "inject[0]", "token endpoint only"},
 		{"inject_twice", member(`"inject":[{"kind":"basic","username":"{api_key}"},{"kind":"header","name":"AUTHORIZATION","value":"{api_key}"}]`), "inject[1]", "set twice"},
 		{"inject_and_header", member(`"api_key":{"header_name":"X-Key"},"inject":[{"kind":"header","name":"A","value":"{api_key}"}]`), "inject", "keep inject"},

@@ -97,6 +97,8 @@ func place(s inject.Spec) string {
 		return "Authorization: Basic " + s.Username + ":" + s.Password
 	case "query":
 		return "?" + s.Name + "=" + s.Value
+	case "cookie":
+		return "Cookie: " + s.Name + "=" + s.Value
 	}
 	return strings.Join(slices.DeleteFunc([]string{s.Kind, s.Name, s.Value}, func(part string) bool { return part == "" }), " ")
 }

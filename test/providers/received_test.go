@@ -234,6 +234,8 @@ func placeOf(s inject.Spec, secret string) place {
 	case "basic":
 		pair := fill(s.Username) + ":" + fill(s.Password)
 		return place{name: "Authorization", value: "Basic " + base64.StdEncoding.EncodeToString([]byte(pair))}
+	case "cookie":
+		return place{name: "Cookie", value: s.Name + "=" + fill(s.Value)}
 	case "query":
 		return place{name: s.Name, value: fill(s.Value), query: true}
 	}

@@ -2,8 +2,9 @@
 
 GO       ?= go
 export CGO_ENABLED ?= 0
+SYSTEMS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: all build demo load test deps check fmt vet lint cross conformance agents fuzz bench clean
+.PHONY: all build demo load test deps check fmt vet lint cross conformance agents fuzz bench dist clean
 
 all: build
 
@@ -29,9 +30,17 @@ vet:
 	$(GO) vet -C bench ./...
 
 cross: ## the systems we build for compile and vet
-	for system in linux/arm64 darwin/arm64 windows/amd64; do \
+	for system in $(SYSTEMS); do \
 		GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet ./cmd/... ./internal/... || exit 1; \
 	done
+
+dist: ## a static binary for each system in dist, and their checksums
+	rm -rf dist && mkdir dist
+	for system in $(SYSTEMS); do \
+		os=$${system%/*}; ext=; if [ $$os = windows ]; then ext=.exe; fi; \
+		GOOS=$$os GOARCH=$${system#*/} $(GO) build -trimpath -ldflags '-s -w' -o dist/authsome-$$os-$${system#*/}$$ext ./cmd/authsome || exit 1; \
+	done
+	cd dist && sha256sum authsome-* >SHA256SUMS
 
 lint: ## the rules of .golangci.yml
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run

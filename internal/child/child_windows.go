@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Limits is empty: Harden changes nothing on Windows.
@@ -46,10 +47,11 @@ func LookPath(name, pathVar string) (string, error) {
 
 // Run runs c and returns its exit code, or the code of ExitCode along with the
 // error when it did not start. Ctrl-C and Ctrl-Break reach the child from the
-// console and don't end us. The end of ctx ends the child.
+// console and don't end us. The end of ctx ends the child, and so does ours,
+// however it comes, where the system lets us tie it to us.
 func (c *Cmd) Run(ctx context.Context) (code int, err error) {
 	sigs := make(chan os.Signal, 1)
-	signal.Notify(sigs, os.Interrupt)
+	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM) // the latter stands for the console's end
 	defer signal.Stop(sigs)
 	cmd := exec.CommandContext(ctx, c.Path)
 	cmd.Args, cmd.Env, cmd.Dir = c.Args, c.Env, c.Dir
@@ -71,6 +73,10 @@ func (c *Cmd) Run(ctx context.Context) (code int, err error) {
 		}
 		return ExitCode(err), err
 	}
+	tied, err := tie(cmd.Process.Pid)
 	_ = cmd.Wait() // says what ExitCode does
+	if err == nil {
+		tied.release()
+	}
 	return cmd.ProcessState.ExitCode(), nil
 }

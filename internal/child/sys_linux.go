@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// getTermios is tcgetattr(3).
+const getTermios = unix.TCGETS
+
 // sysProcAttr has the child ended when the thread that forks it ends, which
 // is when we do.
 func sysProcAttr() *syscall.SysProcAttr {

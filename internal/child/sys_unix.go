@@ -2,7 +2,14 @@
 
 package child
 
-import "syscall"
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// getTermios is tcgetattr(3).
+const getTermios = unix.TIOCGETA
 
 func sysProcAttr() *syscall.SysProcAttr { return nil }
 

@@ -188,7 +188,7 @@ func asksJSON(args []string) bool {
 func (a *app) getenv(name string) string {
 	value := ""
 	for _, entry := range a.sys.Environ {
-		if rest, ok := strings.CutPrefix(entry, name+"="); ok {
+		if key, rest, ok := strings.Cut(entry, "="); ok && sameVariable(key, name) {
 			value = rest
 		}
 	}

@@ -94,7 +94,7 @@ func readConfig(path string) string {
 
 // configFiles are the files of p in the user's home.
 func (a *app) configFiles(p program) []string {
-	home := a.getenv("HOME")
+	home := a.getenv(homeVariable)
 	if home == "" {
 		return nil
 	}
@@ -145,7 +145,7 @@ func (a *app) configuredRoots() []string {
 func (a *app) expandHome(path string) string {
 	for _, prefix := range []string{"~/", "${HOME}/", "$HOME/"} {
 		if rest, ok := strings.CutPrefix(path, prefix); ok {
-			return filepath.Join(a.getenv("HOME"), rest)
+			return filepath.Join(a.getenv(homeVariable), rest)
 		}
 	}
 	return path
@@ -153,7 +153,7 @@ func (a *app) expandHome(path string) string {
 
 // gitProxies are the URLs for which the user's git has a proxy of its own.
 func (a *app) gitProxies() []string {
-	home := a.getenv("HOME")
+	home := a.getenv(homeVariable)
 	files := []string{"/etc/gitconfig", filepath.Join(home, ".gitconfig"), filepath.Join(home, ".config", "git", "config")}
 	if xdg := a.getenv("XDG_CONFIG_HOME"); xdg != "" {
 		files = append(files, filepath.Join(xdg, "git", "config"))

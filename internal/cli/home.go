@@ -35,9 +35,9 @@ func (h home) auditLog() string  { return filepath.Join(string(h), "audit.log") 
 func (a *app) home() (home, error) {
 	dir := a.getenv("AUTHSOME_HOME")
 	if dir == "" {
-		user := a.getenv("HOME")
+		user := a.getenv(homeVariable)
 		if user == "" {
-			return "", fmt.Errorf("%w: neither HOME nor AUTHSOME_HOME is set", errHome)
+			return "", fmt.Errorf("%w: neither %s nor AUTHSOME_HOME is set", errHome, homeVariable)
 		}
 		dir = filepath.Join(user, ".authsome")
 	}
@@ -191,7 +191,7 @@ func (a *app) warnDefinitions(warnings []error) {
 // warnForeignHome tells when AUTHSOME_HOME lies in the working folder: a
 // repository's .env or direnv file may have set it.
 func (a *app) warnForeignHome(h home) {
-	if a.getenv("AUTHSOME_HOME") == "" || string(h) == filepath.Join(a.getenv("HOME"), ".authsome") {
+	if a.getenv("AUTHSOME_HOME") == "" || string(h) == filepath.Join(a.getenv(homeVariable), ".authsome") {
 		return
 	}
 	dir, err := os.Getwd()

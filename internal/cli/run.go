@@ -161,6 +161,7 @@ func (a *app) run(ctx context.Context, o runOptions, args []string) error {
 	}
 	command.Env = stage.env
 	code, err := command.Run(ctx)
+	stage.idle(args[0])
 	if err != nil {
 		return &exitError{child.ExitCode(err), err}
 	}

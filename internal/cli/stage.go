@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"authsome/internal/broker"
 	"authsome/internal/ca"
@@ -36,8 +37,11 @@ type stage struct {
 
 	stop func()
 
-	mu     sync.Mutex // guards warned
+	mu     sync.Mutex // guards what follows
 	warned map[string]bool
+	held   []string // warnings for the end of the run
+
+	asked atomic.Bool // the proxy was, for a host
 }
 
 // openStage sets everything up and starts the proxy.
@@ -71,7 +75,7 @@ func (s *stage) start(ctx context.Context, parent parentFunc) error {
 		return err
 	}
 	s.proxy = &proxy.Proxy{
-		Claims: s.session.Claims, Authorize: s.authorize, Admit: s.admit, Leaf: trust.leaf,
+		Claims: s.claims, Authorize: s.authorize, Admit: s.admit, Passed: s.passed, Leaf: trust.leaf,
 		Roots: s.app.upstreamRoots, Parent: parent, Report: s.report, Log: s.app.log,
 	}
 	listener, err := s.proxy.Listen(ctx, s.options.listen)
@@ -129,6 +133,7 @@ func (s *stage) environment(settings child.Settings) error {
 // files.
 func (s *stage) close() {
 	s.stop()
+	s.tellHeld()
 	if err := s.dir.Remove(); err != nil {
 		s.app.warn("run folder: %v", err)
 	}
@@ -150,8 +155,14 @@ func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, er
 	}
 	s.app.log.LogAttrs(ctx, slog.LevelDebug, "authorized", slog.String("host", r.URL.Host), slog.String("method", r.Method),
 		slog.String("provider", use.Provider), slog.String("connection", use.Connection))
+	if carriesPlaceholder(r.URL.Path, r.Header) || strings.Contains(r.URL.RawQuery, inject.Placeholder) {
+		s.warnOnce("placeholder "+r.URL.Host, "a placeholder went to %s as it is, in a place where %s does not take its credential: see `authsome inspect %s`", r.URL.Host, cmp.Or(use.Provider, "the provider"), cmp.Or(use.Provider, "PROVIDER"))
+	}
 	grant := s.grant(use)
 	grant.Private = use.Private || use.Pool == "" && s.session.Private(r.URL.Hostname())
+	if use.Pool != "" && !use.Renewable() {
+		grant.Done = s.noticing(r.URL.Host, use)
+	}
 	return grant, nil
 }
 
@@ -161,7 +172,12 @@ func (s *stage) grant(use broker.Use) proxy.Grant {
 	if use.Renewable() {
 		grant.Renew = func(_ context.Context, r *http.Request) (proxy.Grant, bool) {
 			again, ok := s.session.Renew(r, use)
-			return s.grant(again), ok
+			if !ok {
+				s.unauthorized(r.URL.Host, use)
+			}
+			renewed := s.grant(again)
+			renewed.Done = s.noticing(r.URL.Host, again)
+			return renewed, ok
 		}
 	}
 	return grant
@@ -206,20 +222,9 @@ func (s *stage) report(e proxy.Event) {
 	case proxy.KindRefused, proxy.KindPeer: // what failed upstream is the answer of its use
 		s.session.Refused(e.Host, e.Method, e.Path, cmp.Or(e.Code, e.Reason), e.Status)
 	case proxy.KindUntrusted:
-		s.warnOnce("untrusted "+e.Host, "a client does not accept this run's certificate for %s (%s): it pins another one or has a trust store of its own. `authsome export` works without the proxy", e.Host, e.Reason)
+		s.untrusted(e)
 	case proxy.KindPanic:
 		s.app.warn("a connection was lost to a defect of authsome: %s", e.Reason)
-	}
-}
-
-// warnOnce says a thing once in a run.
-func (s *stage) warnOnce(key, format string, args ...any) {
-	s.mu.Lock()
-	said := s.warned[key]
-	s.warned[key] = true
-	s.mu.Unlock()
-	if !said {
-		s.app.warn(format, args...)
 	}
 }
 
@@ -243,9 +248,11 @@ func (a *app) upstreamRoots() (*x509.CertPool, error) {
 
 // tempDir is the folder for temporary files.
 func (a *app) tempDir() string {
-	dir := a.getenv("TMPDIR")
-	if info, err := os.Stat(dir); err == nil && info.IsDir() && filepath.IsAbs(dir) {
-		return dir
+	for _, name := range tempVariables() {
+		dir := a.getenv(name)
+		if info, err := os.Stat(dir); err == nil && info.IsDir() && filepath.IsAbs(dir) {
+			return dir
+		}
 	}
-	return "/tmp"
+	return a.lastTempDir()
 }

@@ -13,6 +13,18 @@ import (
 // appendFlags open a log file: never through a link, never waiting on a pipe.
 const appendFlags = os.O_RDWR | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
 
+// homeVariable is where the user's own folder is.
+const homeVariable = "HOME"
+
+// tempVariables may name the folder for temporary files.
+func tempVariables() []string { return []string{"TMPDIR"} }
+
+// lastTempDir is it where no variable names one.
+func (*app) lastTempDir() string { return "/tmp" }
+
+// sameVariable reports whether two names are those of one variable.
+func sameVariable(a, b string) bool { return a == b }
+
 // ownedByUs reports whether a file is the user's.
 func ownedByUs(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)

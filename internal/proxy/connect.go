@@ -52,6 +52,7 @@ func (s *server) connect(w *response, r *http.Request) {
 		s.refuseRequest(w, r, authority{}, &Refusal{Status: http.StatusBadRequest, Code: "bad_target", Message: "CONNECT target: " + err.Error()})
 		return
 	}
+	w.h.client.agent = r.UserAgent()
 	s.open(r.Context(), w.h.client, to, opening{
 		method: http.MethodConnect,
 		accept: func() ([]byte, error) {

@@ -33,6 +33,9 @@ func (s *server) absolute(w *response, r *http.Request) {
 				return
 			}
 		}
+		if !x.authorize && s.Passed != nil {
+			s.Passed(x.to.host, r)
+		}
 	}
 	s.handle(w, r, err, x)
 }

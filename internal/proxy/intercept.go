@@ -23,10 +23,10 @@ const maxHosts = 1024
 // interceptedHost is what is kept for a host between connections. One
 // tls.Config for all of them is what makes session tickets work.
 type interceptedHost struct {
-	config     *tls.Config
-	accepted   atomic.Bool  // a client accepted our certificate and sent a request
-	closes     atomic.Int32 // connections that ended without a word before that
-	complained atomic.Bool  // KindUntrusted was reported
+	config   *tls.Config
+	accepted atomic.Bool  // a client accepted our certificate and sent a request
+	closes   atomic.Int32 // connections that ended without a word before that
+	refusals refusals     // KindUntrusted was reported
 }
 
 // silentCloses is how many connections to a host no client has accepted yet
@@ -149,8 +149,10 @@ func (s *server) intercept(c *client, conn net.Conn, to authority, host *interce
 	ctx, cancel := context.WithTimeout(context.WithValue(s.ctx, helloKey{}, seen), handshakeTimeout)
 	defer cancel()
 	child := &childTLS{Conn: tls.Server(conn, host.config), host: host}
+	// A client that refuses is soon gone, and whose it was with it.
+	program := s.suspect(c, host)
 	if err := child.HandshakeContext(ctx); err != nil {
-		s.handshakeFailed(to, host, seen, err)
+		s.handshakeFailed(c, program, host, seen, err)
 		return
 	}
 	cancel()
@@ -160,25 +162,26 @@ func (s *server) intercept(c *client, conn net.Conn, to authority, host *interce
 		s.serveTunnel(c, child, to)
 	}
 	if !child.spoke && child.err != nil {
-		s.distrusted(to, host, child.err)
+		s.distrusted(c, program, host, child.err)
 	}
 }
 
-func (s *server) handshakeFailed(to authority, host *interceptedHost, seen *hello, err error) {
+func (s *server) handshakeFailed(c *client, program string, host *interceptedHost, seen *hello, err error) {
+	to := c.route
 	switch {
 	case seen.mismatch:
 		s.report(Event{Kind: KindRefused, Host: to.host, Port: to.port, Code: "sni_mismatch", Reason: "TLS server name is not the CONNECT host"})
 	case seen.seen:
-		s.distrusted(to, host, err)
+		s.distrusted(c, program, host, err)
 	default:
 		s.debug("handshake", "host", to.host, "err", err)
 	}
 }
 
-// distrusted reports, once for each host, that a client seems not to accept
-// our certificate. An alert says so; an end without one says so only when it
+// distrusted reports, once for each host and client, that a client seems not
+// to accept our certificate. An alert says so; an end without one says so only when it
 // happens silentCloses times and no client has accepted the host.
-func (s *server) distrusted(to authority, host *interceptedHost, err error) {
+func (s *server) distrusted(c *client, program string, host *interceptedHost, err error) {
 	if errors.Is(err, context.Canceled) || s.closing.Load() {
 		return
 	}
@@ -188,9 +191,13 @@ func (s *server) distrusted(to authority, host *interceptedHost, err error) {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return
 	}
-	if !host.complained.Swap(true) {
+	host.refusals.suspected.Store(true)
+	if program == "" {
+		program = c.program()
+	}
+	if host.refusals.first(program) {
 		s.report(Event{
-			Kind: KindUntrusted, Host: to.host, Port: to.port, Code: "certificate_rejected",
+			Kind: KindUntrusted, Host: c.route.host, Port: c.route.port, Code: "certificate_rejected", Client: program,
 			Reason: "the client does not accept the certificate of this run: " + describeTLS(err),
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -177,6 +178,37 @@ func TestClientRejectsCertificate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRefusalsFirst: each client is reported once, and no more when one had no
+// name.
+func TestRefusalsFirst(t *testing.T) {
+	for _, c := range []struct {
+		programs string
+		want     []bool
+	}{
+		{"curl curl git curl", []bool{true, false, true, false}},
+		{"curl - git -", []bool{true, false, true, false}},
+		{"- curl -", []bool{true, false, false}},
+	} {
+		var r refusals
+		var got []bool
+		for name := range strings.FieldsSeq(c.programs) {
+			got = append(got, r.first(strings.Trim(name, "-")))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.programs, got, c.want)
+		}
+	}
+}
+
+// TestPlainName: a client does not get to write on the user's terminal.
+func TestPlainName(t *testing.T) {
+	for name, want := range map[string]string{"curl": "curl", "": "", "a b": "", "\x1b[2J": "", "é": "", strings.Repeat("a", 65): ""} {
+		if got := plainName(name); got != want {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
 }
 
 // TestRootsOnce: the roots are read lazily, and once.

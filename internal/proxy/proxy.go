@@ -53,6 +53,10 @@ type Proxy struct {
 	// Nil, or a nil answer, lets it through.
 	Admit func(host string, port uint16, scheme string) error
 
+	// Passed is told of a request in absolute form that goes on as it is, since
+	// its host is not intercepted. It must not change or keep r. Nil is none.
+	Passed func(host string, r *http.Request)
+
 	// Leaf returns the certificate to show for an intercepted host. An error
 	// refuses the CONNECT.
 	Leaf func(host string) (*tls.Certificate, error)
@@ -170,7 +174,8 @@ const (
 	// KindUpstream is a failure to reach or to trust the routed host.
 	KindUpstream Kind = "upstream"
 	// KindUntrusted is a client that does not accept the run's certificate:
-	// it pins another one or does not know the run's CA. Once for each host.
+	// it pins another one or does not know the run's CA. Once for each host
+	// and client.
 	KindUntrusted Kind = "untrusted"
 	// KindPanic is a defect of this program. The connection it happened on
 	// is gone, the run goes on.
@@ -188,4 +193,5 @@ type Event struct {
 	Status int    // what the client was answered, 0 for none
 	Code   string // a Refusal's code
 	Reason string // one line
+	Client string // the client's program with KindUntrusted; "" when not known
 }

@@ -245,6 +245,7 @@ type client struct {
 	srv   *server
 	phase atomic.Int32
 	route authority // of a tunnel
+	agent string    // User-Agent of a CONNECT
 }
 
 type phase int32

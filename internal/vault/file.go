@@ -93,7 +93,7 @@ func writeFile(path string, data []byte) error {
 		return err
 	}
 	if err = fill(f, data); err == nil {
-		err = os.Rename(temp, path)
+		err = replace(temp, path)
 	}
 	if err != nil {
 		_ = os.Remove(temp)

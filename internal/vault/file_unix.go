@@ -46,6 +46,8 @@ func syncDir(path string) error {
 	return nil
 }
 
+func replace(temp, path string) error { return os.Rename(temp, path) }
+
 func tryLock(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {

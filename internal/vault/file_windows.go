@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -17,6 +18,19 @@ func checkOwner(string, fs.FileInfo) error { return nil }
 func links(fs.FileInfo) uint64             { return 1 }
 func syncDir(string) error                 { return nil }
 func isReadOnly(err error) bool            { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
+
+// replace waits for readers: a file that somebody has open can't be replaced,
+// and ours, virus scanners and indexers have one open for moments only.
+func replace(temp, path string) error {
+	const attempts, pause = 40, 25 * time.Millisecond
+	for i := 1; ; i++ {
+		err := os.Rename(temp, path)
+		if i == attempts || !errors.Is(err, windows.ERROR_ACCESS_DENIED) && !errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}
 
 func tryLock(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY

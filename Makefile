@@ -45,9 +45,8 @@ dist: ## a static binary for each system in dist, and their checksums
 lint: ## the rules of .golangci.yml
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
 
-load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak
+load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak, LOAD_BYTES for other bodies than 10 GiB
 	LOAD_FULL=1 $(GO) test -count=1 -timeout 3h -v ./test/load
-	PROXY_LOAD_BYTES=10737418240 $(GO) test -count=1 -timeout 1h -v -run 'TestLargeBody|TestUnread' ./internal/proxy
 
 conformance: ## the suites in their long versions, minutes; needs Debian's testssl.sh too
 	CONFORMANCE_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/conformance

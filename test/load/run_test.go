@@ -140,6 +140,15 @@ func (r *run) end() time.Duration {
 // memory is authsome's resident set, in MiB.
 func (r *run) memory() float64 { return r.status("VmRSS") / 1024 }
 
+// descriptors is how many authsome has open.
+func (r *run) descriptors() int {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.cmd.Process.Pid))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return len(files)
+}
+
 // status is a number of /proc/PID/status.
 func (r *run) status(name string) (value float64) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))

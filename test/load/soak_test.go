@@ -53,11 +53,11 @@ func TestSoak_F007(t *testing.T) {
 		}
 	}
 	time.Sleep(soakTime(t) / 3)
-	warm := r.memory()
+	warm, files := r.memory(), r.descriptors()
 	group.Wait()
 	lasted := time.Since(begin)
-	t.Logf("%d uses in %v, %d failed, %d refreshes; %.1f MiB after a third, %.1f in the end; %d upstream connections",
-		done.Load(), lasted, failed.Load(), w.tokens.Load()-issued, warm, r.memory(), w.conns.Load())
+	t.Logf("%d uses in %v, %d failed, %d refreshes; after a third %.1f MiB and %d descriptors, in the end %.1f and %d; %d upstream connections",
+		done.Load(), lasted, failed.Load(), w.tokens.Load()-issued, warm, files, r.memory(), r.descriptors(), w.conns.Load())
 	if n := w.refused.Load(); n > 0 {
 		t.Errorf("%d requests with a token that was not good", n)
 	}
@@ -65,8 +65,12 @@ func TestSoak_F007(t *testing.T) {
 	if n := w.tokens.Load() - issued; n < int64(lasted/w.life) || n > int64(lasted/(w.life/2))+1 {
 		t.Errorf("%d refreshes in %v", n, lasted)
 	}
-	if grown := r.memory() - warm; grown > 30 {
+	if grown := r.memory() - warm; grown > size(30.0, 10.0) {
 		t.Errorf("grown by %.0f MiB", grown)
+	}
+	// A third of the full time is more than connections are kept idle.
+	if more := r.descriptors() - files; full() && more > 30 {
+		t.Errorf("%d more descriptors", more)
 	}
 	// Those of the tokens of the last 90 s may be idle yet.
 	generations := min(int64(90*time.Second/(w.life/2)), w.tokens.Load()-issued)

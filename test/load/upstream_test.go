@@ -154,6 +154,7 @@ func (u *upstream) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", websocket.Server{Handler: func(ws *websocket.Conn) { _, _ = io.Copy(ws, ws) }})
 	mux.HandleFunc("POST /token", u.issue)
+	mux.HandleFunc("/sum", sum)
 	mux.HandleFunc("/bytes", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.ParseInt(r.URL.Query().Get("n"), 10, 64)
 		_, _ = io.CopyN(w, pattern{}, n)

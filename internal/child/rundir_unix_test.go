@@ -196,6 +196,62 @@ func TestRunDirStale(t *testing.T) {
 	})
 }
 
+// TestRunDir_S016: what somebody has prepared in a shared folder is neither used
+// nor touched, whatever its name.
+func TestRunDir_S016(t *testing.T) {
+	const stranger = 65534
+	base, victim := t.TempDir(), t.TempDir()
+	for name, prepare := range map[string]func(path string) error{
+		"authsome":                func(path string) error { return os.Symlink(victim, path) },
+		runPrefix + "link":        func(path string) error { return os.Symlink(victim, path) },
+		runPrefix + "file":        func(path string) error { return os.WriteFile(path, nil, 0o666) },
+		runPrefix + "open":        func(path string) error { return errors.Join(os.Mkdir(path, 0o777), os.Chmod(path, 0o777)) },
+		runPrefix + "of_a_nobody": func(path string) error { return errors.Join(os.Mkdir(path, 0o700), disown(path, stranger)) },
+	} {
+		if err := prepare(filepath.Join(base, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := os.ReadDir(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewRunDir(base, base) // not ours alone: open to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(d.Path()); err != nil || info.Mode() != fs.ModeDir|0o700 || filepath.Dir(d.Path()) != base {
+		t.Errorf("%s is %v, %v", d.Path(), info, err)
+	}
+	for _, entry := range before {
+		if entry.Name() == filepath.Base(d.Path()) {
+			t.Errorf("%s was there before", d.Path())
+		}
+	}
+	if _, err := d.Write("ca.pem", strings.NewReader("x")); err != nil {
+		t.Error(err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Error(err)
+	}
+	after, err := os.ReadDir(base)
+	if err != nil || len(after) != len(before) {
+		t.Errorf("%v became %v, %v", before, after, err)
+	}
+	if left, err := os.ReadDir(victim); err != nil || len(left) != 0 {
+		t.Errorf("a link was followed: %v, %v", left, err)
+	}
+}
+
+// disown gives path to somebody else, which root alone can; for others it is
+// opened to all instead.
+func disown(path string, uid int) error {
+	if os.Geteuid() != 0 {
+		return os.Chmod(path, 0o777)
+	}
+	return os.Chown(path, uid, uid)
+}
+
 // Runs that start together never take each other's folder for stale.
 func TestRunDirParallel(t *testing.T) {
 	base := t.TempDir()

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"authsome/internal/broker"
 	"authsome/internal/ca"
@@ -82,7 +83,7 @@ func (s *stage) start(ctx context.Context, parent parentFunc) error {
 	if err != nil {
 		return err
 	}
-	s.serve(ctx, listener)
+	s.serve(ctx, listener, trust.notAfter())
 	settings := child.Settings{
 		ProxyURL: s.proxy.URL().String(), BundlePath: bundlePath, RootPath: caPath, JavaStore: trust.javaPath(),
 		RoutedHosts: s.session.Routed(), Unset: []string{masterKeyVariable}, GitProxies: s.app.gitProxies(),
@@ -90,20 +91,37 @@ func (s *stage) start(ctx context.Context, parent parentFunc) error {
 	return s.environment(settings)
 }
 
-// serve runs the proxy until stop is called, which waits for it.
-func (s *stage) serve(ctx context.Context, listener net.Listener) {
+// serve runs the proxy until stop is called, which waits for it. The run's
+// certificates are good until end.
+func (s *stage) serve(ctx context.Context, listener net.Listener, end time.Time) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var group sync.WaitGroup
+	group.Go(func() {
 		if err := s.proxy.Serve(ctx, listener); err != nil {
 			s.app.warn("proxy: %v", err)
 		}
-	}()
+	})
+	group.Go(func() { warnOfEnd(ctx, end, s.app.warn) })
 	s.stop = func() {
 		cancel()
-		<-done
+		group.Wait()
 	}
+}
+
+// endNotice is how long before the end of its certificates a run is told.
+const endNotice = time.Hour
+
+// warnOfEnd warns endNotice before end, unless ctx ends before that. It looks
+// at the clock every few minutes: timers stand still while a machine sleeps.
+func warnOfEnd(ctx context.Context, end time.Time, warn func(format string, args ...any)) {
+	for left := time.Until(end) - endNotice; left > 0; left = time.Until(end) - endNotice {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(left, 5*time.Minute)):
+		}
+	}
+	warn("this run's certificates end at %s: clients will fail at hosts that a provider claims. Start a new run before that", end.Format("15:04"))
 }
 
 // environment writes the files for programs that need more than variables, and

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"authsome/internal/ca"
 	"authsome/internal/child"
@@ -52,6 +53,13 @@ func (t *trust) authoritiesFor(hosts []string) (all []*ca.Authority, err error) 
 		all = append(all, own)
 	}
 	return all, nil
+}
+
+// notAfter is when the first of the authorities ends.
+func (t *trust) notAfter() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.MinFunc(t.authorities, func(a, b *ca.Authority) int { return a.NotAfter().Compare(b.NotAfter()) }).NotAfter()
 }
 
 // extend makes authorities for hosts and writes the files anew. The caller

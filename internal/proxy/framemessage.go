@@ -51,7 +51,7 @@ func (m *messages) copy() error {
 		switch {
 		case f.opcode == opClose:
 			return m.close(f)
-		case !f.isControl() && m.holding && int64(len(m.held)+len(f.raw))+f.length <= maxMessage:
+		case !f.isControl() && m.holding && f.length <= maxMessage-int64(len(m.held)+len(f.raw)):
 			err = m.hold(f)
 		case !f.isControl():
 			err = m.pass(f)

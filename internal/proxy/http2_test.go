@@ -217,6 +217,14 @@ func TestHTTP2Refused(t *testing.T) {
 			t.Error("accepted")
 		}
 	})
+	t.Run("2004_long_body", func(t *testing.T) {
+		f := l.frames(t)
+		f.request(false, ":method", "POST", ":scheme", "https", ":authority", "alpha.test", ":path", "/", "content-length", "2")
+		must(t, f.WriteData(1, true, []byte("abc")))
+		if got := f.outcome(); got == "200" {
+			t.Error("accepted")
+		}
+	})
 	for _, r := range alpha.seen() {
 		if r.Method != "POST" {
 			t.Errorf("%s %s %s reached the upstream", r.Method, r.Host, r.RequestURI)

@@ -63,8 +63,8 @@ func TestHTTP2BothSides(t *testing.T) {
 func (f *frames) flood(t *testing.T, times int, write func(i uint32) error) (ended bool) {
 	t.Helper()
 	for i := range times {
-		if write(uint32(i)) != nil {
-			return true
+		if err := write(uint32(i)); err != nil {
+			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}
 	}
 	must(t, f.conn.SetDeadline(time.Now().Add(2*time.Second)))
@@ -73,6 +73,12 @@ func (f *frames) flood(t *testing.T, times int, write func(i uint32) error) (end
 			return !errors.Is(err, os.ErrDeadlineExceeded)
 		}
 	}
+}
+
+// writeAll writes frames that are encoded already, and reads nothing.
+func (f *frames) writeAll(encoded []byte) error {
+	_, err := f.conn.Write(encoded)
+	return err
 }
 
 // TestHTTP2Floods/2008: what costs the sender little and makes us keep
@@ -88,13 +94,18 @@ func TestHTTP2Floods(t *testing.T) {
 	head := func(f *frames, stream uint32) error {
 		return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: text.Bytes(), EndHeaders: true})
 	}
+	// A thousand frames as they are sent, RFC 9113 sections 6.7 and 6.5.
+	pings := bytes.Repeat([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x00authsome"), 1000)
+	settings := bytes.Repeat([]byte("\x00\x00\x00\x04\x00\x00\x00\x00\x00"), 1000)
 	for name, test := range map[string]struct {
 		times int
 		ends  bool
 		write func(f *frames, i uint32) error
 	}{
-		"pings":    {20_000, false, func(f *frames, i uint32) error { return f.WritePing(false, [8]byte{}) }},
-		"settings": {20_000, false, func(f *frames, i uint32) error { return f.WriteSettings() }},
+		"pings_unread":    {20_000, true, func(f *frames, _ uint32) error { return f.writeAll(pings) }},
+		"settings_unread": {500, false, func(f *frames, _ uint32) error { return f.writeAll(settings) }},
+		"pings":           {20_000, false, func(f *frames, i uint32) error { return f.WritePing(false, [8]byte{}) }},
+		"settings":        {20_000, false, func(f *frames, i uint32) error { return f.WriteSettings() }},
 		"empty_data": {20_000, false, func(f *frames, i uint32) error {
 			if i == 0 {
 				return head(f, 1)
@@ -122,10 +133,12 @@ func TestHTTP2Floods(t *testing.T) {
 			l := newLab(t, nil)
 			l.serve("alpha.test:443", false, ok)
 			f := l.frames(t)
-			ended := f.flood(t, test.times, func(i uint32) error { return test.write(f, i) })
-			if test.ends && !ended {
-				t.Error("the connection goes on")
-			}
+			watchHeap(t, func() {
+				ended := f.flood(t, test.times, func(i uint32) error { return test.write(f, i) })
+				if test.ends && !ended {
+					t.Error("the connection goes on")
+				}
+			})
 			g := l.frames(t)
 			g.request(true, get...)
 			if got := g.outcome(); got != "200" {

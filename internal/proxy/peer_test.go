@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/base64"
+	"net"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,28 @@ func TestPassword(t *testing.T) {
 	c.say("CONNECT alpha.test:443 HTTP/1.1\nHost: alpha.test\n" + right + "\n")
 	if a := c.answer("CONNECT"); a.StatusCode != 200 {
 		t.Errorf("right password: %d", a.StatusCode)
+	}
+}
+
+// TestPortTaken_S015: a program that outlives its run may meet another process
+// on the run's port. What it says there opens nothing: not the next run's
+// proxy, and no other.
+func TestPortTaken_S015(t *testing.T) {
+	old := newLab(t, func(_ *lab, p *Proxy) { p.identity.Store(&identity{}) })
+	stale, _ := old.proxy.URL().User.Password()
+	old.stop()
+	listener, err := net.Listen("tcp", old.addr)
+	must(t, err) // nothing of the run holds the port
+	_ = listener.Close()
+	next := newLab(t, func(_ *lab, p *Proxy) { p.identity.Store(&identity{}) })
+	next.serve("alpha.test:443", false, ok)
+	if next.proxy.Password == stale {
+		t.Fatal("two runs have one password")
+	}
+	c := next.dial()
+	c.say("CONNECT alpha.test:443 HTTP/1.1\nHost: alpha.test\nProxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("authsome:"+stale)) + "\n\n")
+	if a := c.answer("CONNECT"); a.StatusCode != 407 || next.contacts() != 0 {
+		t.Errorf("a password of another run: %d", a.StatusCode)
 	}
 }
 

@@ -65,7 +65,8 @@ func TestSoak_F007(t *testing.T) {
 	if n := w.tokens.Load() - issued; n < int64(lasted/w.life) || n > int64(lasted/(w.life/2))+1 {
 		t.Errorf("%d refreshes in %v", n, lasted)
 	}
-	if grown := r.memory() - warm; grown > size(30.0, 10.0) {
+	// Tokens of a run are looked for in answers to its end, which takes memory.
+	if grown := r.memory() - warm; grown > size(30.0, 15.0) {
 		t.Errorf("grown by %.0f MiB", grown)
 	}
 	// A third of the full time is more than connections are kept idle.

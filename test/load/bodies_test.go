@@ -93,7 +93,7 @@ func TestBodies(t *testing.T) {
 			}
 		})
 	})
-	t.Run("H018_down", func(t *testing.T) {
+	t.Run("H018_X007_down", func(t *testing.T) {
 		c, hash := r.open(t, fmt.Sprintf("GET /sum?n=%d HTTP/1.1\r\nHost: %s\r\n\r\n", n, apiHost)), sha256.New()
 		r.watch(t, func() {
 			response := c.answer(t)

@@ -113,10 +113,11 @@ func (s *Session) Authorize(r *http.Request) (Use, error) {
 	if snap.table.PathAmbiguous(host, port, r.URL.EscapedPath()) {
 		return Use{}, s.deny(r, &Denied{Code: CodePath, Reason: "servers could disagree about this path, and a rule depends on it"})
 	}
-	all := snap.table.Candidates(host, port, r.URL.EscapedPath())
-	candidates := slices.DeleteFunc(slices.Clone(all), func(c provider.Candidate) bool {
-		return c.Def.AuthEndpoint(host, port, r.URL.EscapedPath())
-	})
+	candidates := snap.table.Candidates(host, port, r.URL.EscapedPath())
+	ownEndpoint := func(c provider.Candidate) bool { return c.Def.AuthEndpoint(host, port, r.URL.EscapedPath()) }
+	if slices.ContainsFunc(candidates, ownEndpoint) {
+		candidates = slices.DeleteFunc(slices.Clone(candidates), ownEndpoint)
+	}
 	if len(candidates) == 0 {
 		return Use{}, nil
 	}

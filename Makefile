@@ -4,7 +4,7 @@ GO       ?= go
 export CGO_ENABLED ?= 0
 SYSTEMS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-.PHONY: all build demo load test deps check fmt vet lint cross conformance agents fuzz bench dist clean
+.PHONY: all build demo load matrix test deps check fmt vet lint cross conformance agents fuzz bench dist clean
 
 all: build
 
@@ -47,6 +47,9 @@ lint: ## the rules of .golangci.yml
 
 load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak, LOAD_BYTES for other bodies than 10 GiB
 	LOAD_FULL=1 $(GO) test -count=1 -timeout 3h -v ./test/load
+
+matrix: ## every client, in the plain and in the corporate world
+	MATRIX_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/matrix
 
 conformance: ## the suites in their long versions, minutes; needs Debian's testssl.sh too
 	CONFORMANCE_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/conformance

@@ -34,8 +34,8 @@ const (
 
 // Outcomes other than served: the one request arrives with the credential.
 const (
-	direct    = "goes around" // it connects to its host itself
-	untrusted = "no trust"    // it uses the proxy and refuses its certificate
+	direct  = "goes around"        // it connects to its host itself
+	stopped = "stops at the proxy" // it refuses the run's certificate, or does not speak as others do
 )
 
 // What serves clients that a run alone does not.
@@ -88,7 +88,7 @@ func (r report) outcome() string {
 	case r.Trapped > 0:
 		return "goes around as well"
 	case r.Requests == 0:
-		return untrusted
+		return stopped
 	}
 	return ""
 }

@@ -21,7 +21,7 @@ func pythonClients() []client {
 	}
 	for _, library := range []string{"pycurl", "requests-certifi"} {
 		c := script("Python "+library, nothing, "/usr/bin/python3", "python/client.py", library)
-		c.Want, c.Cover = untrusted, byOption
+		c.Want, c.Cover = stopped, byOption
 		all = append(all, c)
 	}
 	return of("Python", debian, all)

@@ -291,7 +291,7 @@ func (w *world) left() ([]string, error) {
 		if err != nil && !errors.Is(err, syscall.EISDIR) {
 			return nil, err
 		}
-		if strings.Contains(filepath.Base(path), "authsome") || bytes.Contains(data, []byte("BEGIN CERTIFICATE")) {
+		if strings.Contains(filepath.Base(path), "authsome") || bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----\nMII")) {
 			left = append(left, path+" was left behind")
 		}
 	}

@@ -80,7 +80,7 @@ func (w *world) asked(t *testing.T, host, path string) {
 }
 
 // TestAgents runs each agent once, Codex twice. With AGENTS_FULL it runs those
-// too that take minutes: Copilot unpacks itself, 500 MB, into every new home.
+// too that take minutes: Copilot unpacks itself into every new home.
 func TestAgents(t *testing.T) {
 	tests := map[string]func(*testing.T){
 		"claude": claude, "codex websocket": codexWebSocket, "codex events": codexEvents, "gemini": geminiCLI, "opencode": opencode,

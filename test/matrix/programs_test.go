@@ -34,7 +34,6 @@ func programs() []client {
 		{Name: "gh", Command: []string{"gh", "api", "user"}, Host: "api.github.com"},
 		{Name: "kubectl", Command: []string{"kubectl", "--server=https://kube.example.com", "get", "--raw", "/version"}, Host: "kube.example.com"},
 		{Name: "rclone", Command: []string{"rclone", "--retries=1", "--low-level-retries=1", "cat", ":http,url='https://files.example.com/':a"}, Host: "files.example.com", Times: 2},
-		{Name: "restic", Command: []string{"sh", "-c", "RESTIC_PASSWORD=a timeout 20 restic -r rest:https://files.example.com/ cat config"}, Host: "files.example.com"},
 		{Name: "AWS CLI", Command: []string{"/usr/bin/aws", "--region=us-east-1", "--no-sign-request", "s3api", "head-bucket", "--bucket=a", "--endpoint-url=https://s3.example.com"}, Host: "s3.example.com"},
 		{Name: "s3cmd", Command: []string{"s3cmd", "--access_key=a", "--secret_key=a", "--host=s3.example.com", "--host-bucket=s3.example.com", "info", "s3://a"}, Host: "s3.example.com", Times: 2},
 		{Name: "libcurl GnuTLS, C", Want: stopped, Cover: byOption, Command: []string{built("curl-gnutls"), url}, Host: "api.openai.com"},
@@ -48,8 +47,8 @@ func packageManagers() []client {
 	const npm, pypi = "registry.npmjs.org", "pypi.org"
 	all := []client{
 		{Name: "pip", From: debian, Command: []string{"/usr/bin/python3", "-m", "pip", "download", "-q", "--retries=0", "--no-cache-dir", "--disable-pip-version-check", "thing"}, Host: pypi},
-		{Name: "npm", From: "as installed", Command: []string{"npm", "view", "--fetch-retries=0", "thing"}, Host: npm},
-		{Name: "pnpm", From: "npm, 9", Command: []string{"node", module("pnpm/bin/pnpm.cjs"), "view", "--fetch-retries=0", "thing"}, Host: npm},
+		{Name: "npm", From: "as installed", Command: []string{"npm", "view", "--no-update-notifier", "--fetch-retries=0", "thing"}, Host: npm},
+		{Name: "pnpm", From: "npm, 9", Command: []string{"node", module("pnpm/bin/pnpm.cjs"), "view", "--config.update-notifier=false", "--fetch-retries=0", "thing"}, Host: npm},
 		{Name: "Yarn", From: "npm, 1", Command: []string{"node", module("yarn/bin/yarn.js"), "info", "thing"}, Host: "registry.yarnpkg.com"},
 		{Name: "Deno", From: "npm, 2", Command: []string{deno(), "info", "--no-config", "https://deno.example.com/a.ts"}, Host: "deno.example.com"},
 		{Name: "Bun", From: "npm, 1", Command: []string{bun(), "info", "thing"}, Host: npm},

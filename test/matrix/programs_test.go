@@ -48,7 +48,7 @@ func packageManagers() []client {
 	all := []client{
 		{Name: "pip", From: debian, Command: []string{"/usr/bin/python3", "-m", "pip", "download", "-q", "--retries=0", "--no-cache-dir", "--disable-pip-version-check", "thing"}, Host: pypi},
 		{Name: "npm", From: "as installed", Command: []string{"npm", "view", "--no-update-notifier", "--fetch-retries=0", "thing"}, Host: npm},
-		{Name: "pnpm", From: "npm, 9", Command: []string{"node", module("pnpm/bin/pnpm.cjs"), "view", "--config.update-notifier=false", "--fetch-retries=0", "thing"}, Host: npm},
+		{Name: "pnpm", From: "npm, 9", Command: []string{"node", module("pnpm/bin/pnpm.cjs"), "view", "--no-update-notifier", "--fetch-retries=0", "thing"}, Host: npm},
 		{Name: "Yarn", From: "npm, 1", Command: []string{"node", module("yarn/bin/yarn.js"), "info", "thing"}, Host: "registry.yarnpkg.com"},
 		{Name: "Deno", From: "npm, 2", Command: []string{deno(), "info", "--no-config", "https://deno.example.com/a.ts"}, Host: "deno.example.com"},
 		{Name: "Bun", From: "npm, 1", Command: []string{bun(), "info", "thing"}, Host: npm},

@@ -123,7 +123,7 @@ func (c *chunkedReader) trailerText() (string, error) {
 	}
 }
 
-// cut is the error of a body that ended too early.
+// cut is err for an end where there must be more.
 func cut(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -61,7 +61,7 @@ func (s *frameReader) next() (*frame, error) {
 	}
 	raw = raw[:2+more]
 	if _, err := io.ReadFull(s.src, raw[2:]); err != nil {
-		return nil, unexpected(err)
+		return nil, cut(err)
 	}
 	if f.raw = raw; masked {
 		f.key = raw[len(raw)-4:]
@@ -98,7 +98,7 @@ func (s *frameReader) check(f *frame, first byte, masked bool, size byte) error 
 func (s *frameReader) payload(length int64, each func(piece []byte, last bool) error) error {
 	for length > 0 {
 		if _, err := s.src.Peek(1); err != nil {
-			return unexpected(err)
+			return cut(err)
 		}
 		piece, err := s.src.Peek(int(min(length, int64(s.src.Buffered()))))
 		if err != nil {
@@ -123,14 +123,6 @@ func payloadLength(size byte, extended []byte) int64 {
 		return int64(binary.BigEndian.Uint64(extended)) //nolint:gosec // the caller refuses what is negative
 	}
 	return int64(size)
-}
-
-// unexpected is err for an end where there must be more.
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // notEOF is err for the end of a direction: none, where it ended as it may.

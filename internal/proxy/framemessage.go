@@ -103,7 +103,7 @@ func (m *messages) hold(f *frame) error {
 	n, err := io.ReadFull(m.src, payload)
 	m.held = append(append(m.held, f.raw...), payload[:n]...)
 	if err != nil {
-		return unexpected(err)
+		return cut(err)
 	}
 	mask(payload, f.key)
 	if m.text = append(m.text, payload...); !f.fin {

@@ -59,7 +59,7 @@ func (c *cleanFrames) control(f *frame) error {
 	whole := append(make([]byte, 0, len(f.raw)+maxControl), f.raw...)
 	payload := whole[len(f.raw) : len(f.raw)+int(f.length)]
 	if _, err := io.ReadFull(c.src, payload); err != nil {
-		return unexpected(err)
+		return cut(err)
 	}
 	c.d.overwrite(payload, true)
 	return c.write(whole[:len(f.raw)+len(payload)])
@@ -145,18 +145,6 @@ func (c *cleanFrames) passUntil(hold int, whole []byte) error {
 // overwrite replaces in text, keeping its length, and returns where the part
 // begins that has to wait for more.
 func (d *redactor) overwrite(text []byte, last bool) int {
-	done := 0
-	for {
-		rest := text[done:]
-		start, end, found := d.find(rest)
-		hold := len(rest)
-		if !last {
-			hold = d.partial(rest)
-		}
-		if !found || hold <= start {
-			return done + hold
-		}
-		d.fill(rest[start:start], end-start, true)
-		done += end
-	}
+	_, held := d.replace(text[:0], text, last, true)
+	return len(text) - len(held)
 }

@@ -151,7 +151,7 @@ func portOf(r *http.Request) uint16 {
 func takeSelector(r *http.Request) string {
 	var given []string
 	for key, values := range r.Header {
-		if strings.EqualFold(strings.ReplaceAll(key, "_", "-"), ConnectionHeader) {
+		if inject.SameField(key, ConnectionHeader) {
 			given = append(given, values...)
 			delete(r.Header, key)
 		}

@@ -103,10 +103,5 @@ func methods(r *http.Request) []string {
 // isMethodOverride reports whether some server takes the named field for the
 // method.
 func isMethodOverride(name string) bool {
-	for _, override := range [...]string{"x-http-method-override", "x-http-method", "x-method-override"} {
-		if len(name) == len(override) && strings.ToLower(strings.ReplaceAll(name, "_", "-")) == override {
-			return true
-		}
-	}
-	return false
+	return inject.SameField(name, "X-HTTP-Method-Override") || inject.SameField(name, "X-HTTP-Method") || inject.SameField(name, "X-Method-Override")
 }

@@ -74,8 +74,9 @@ func fold(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
-// sameName is fold(a) == fold(b), for every field of every request.
-func sameName(a, b string) bool {
+// SameField reports whether a and b name one field for some server, as fold
+// has it. It is asked about every field of every request.
+func SameField(a, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -101,7 +102,7 @@ func foldByte(c byte) byte {
 func headerValues(h http.Header, name string) []string {
 	var values []string
 	for key, vs := range h {
-		if sameName(key, name) {
+		if SameField(key, name) {
 			values = append(values, vs...)
 		}
 	}
@@ -112,7 +113,7 @@ func headerValues(h http.Header, name string) []string {
 func removeHeader(r *http.Request, name string) {
 	for _, h := range []http.Header{r.Header, r.Trailer} {
 		for key := range h {
-			if sameName(key, name) {
+			if SameField(key, name) {
 				delete(h, key)
 			}
 		}

@@ -27,7 +27,7 @@ func FindPlaceholder(value string) (selector string, ok bool) {
 // one.
 func stripAuthorization(r *http.Request) {
 	for key, values := range r.Header {
-		if !sameName(key, "Authorization") {
+		if !SameField(key, "Authorization") {
 			continue
 		}
 		for _, value := range values {
@@ -43,7 +43,7 @@ func stripAuthorization(r *http.Request) {
 // stripProtocols does the same to members of Sec-WebSocket-Protocol.
 func stripProtocols(r *http.Request) {
 	for key, values := range r.Header {
-		if !sameName(key, protocolField) || !strings.Contains(strings.Join(values, ","), Placeholder) {
+		if !SameField(key, protocolField) || !strings.Contains(strings.Join(values, ","), Placeholder) {
 			continue
 		}
 		members := slices.DeleteFunc(strings.Split(strings.Join(values, ","), ","), func(member string) bool {

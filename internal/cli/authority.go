@@ -223,5 +223,5 @@ func (a *app) allHosts(ctx context.Context) ([]string, error) {
 
 // stores is this machine, as trust stores look at it.
 func (a *app) stores() truststore.System {
-	return truststore.Local(runtime.GOOS, a.getenv("HOME"), a.getenv("JAVA_HOME"), a.sys.Environ)
+	return truststore.Local(runtime.GOOS, a.getenv(homeVariable), a.getenv("JAVA_HOME"), a.sys.Environ)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"authsome/internal/login"
 	"authsome/internal/prompt"
 	"authsome/internal/truststore"
 )
@@ -148,14 +147,10 @@ func (a *app) agree(ctx context.Context, question string, yes bool) error {
 	if yes {
 		return nil
 	}
-	if !a.interactive() {
-		return &hinted{errors.New("there is no terminal to ask on"), "look at it with --dry-run, then add --yes"}
+	if err := a.canAsk("look at it with --dry-run, then add --yes"); err != nil {
+		return err
 	}
-	yes, err := prompt.Terminal{In: a.sys.Stdin, Out: a.sys.Stderr}.Confirm(ctx, question)
-	if err == nil && !yes {
-		err = login.ErrCancelled
-	}
-	return err
+	return a.ask(ctx, question)
 }
 
 // printStates prints how stores stand, and what is left to be done.

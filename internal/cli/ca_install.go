@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"authsome/internal/audit"
 	"authsome/internal/ca"
 	"authsome/internal/prompt"
+	"authsome/internal/truststore"
 )
 
 type caOptions struct {
@@ -22,10 +24,10 @@ type caOptions struct {
 // caFlags are the flags that install and uninstall share.
 func caFlags(c *cobra.Command, o *caOptions) {
 	f := c.Flags()
-	f.StringSliceVar(&o.stores, "store", nil, "only this `STORE` (repeatable): system, chromium, firefox, java")
+	f.StringSliceVar(&o.stores, "store", nil, "only this `STORE` (repeatable): "+strings.Join(truststore.Names(), ", "))
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.BoolVar(&o.yes, "yes", false, "don't ask")
-	_ = c.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{"system", "chromium", "firefox", "java"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("store", cobra.FixedCompletions(truststore.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 func newCAInstall(a *app) *cobra.Command {

@@ -25,6 +25,8 @@ import (
 	"golang.org/x/term"
 
 	"authsome/internal/child"
+	"authsome/internal/login"
+	"authsome/internal/prompt"
 	"authsome/internal/vault"
 )
 
@@ -198,6 +200,23 @@ func (a *app) getenv(name string) string {
 // interactive reports whether a human can be asked.
 func (a *app) interactive() bool {
 	return term.IsTerminal(int(a.sys.Stdin.Fd())) && term.IsTerminal(int(a.sys.Stderr.Fd()))
+}
+
+// canAsk is an error with a hint where no human can be asked.
+func (a *app) canAsk(hint string) error {
+	if a.interactive() {
+		return nil
+	}
+	return &hinted{errors.New("there is no terminal to ask on"), hint}
+}
+
+// ask returns login.ErrCancelled unless the answer is yes.
+func (a *app) ask(ctx context.Context, question string) error {
+	yes, err := prompt.Terminal{In: a.sys.Stdin, Out: a.sys.Stderr}.Confirm(ctx, question)
+	if err == nil && !yes {
+		err = login.ErrCancelled
+	}
+	return err
 }
 
 // checkedWriter remembers the first error, so that a full disk behind a pipe

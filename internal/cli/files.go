@@ -44,7 +44,7 @@ func (s *stage) writeConfigs(settings *child.Settings) (err error) {
 func (s *stage) wgetrc(settings *child.Settings) string {
 	path := s.app.getenv("WGETRC")
 	if path == "" {
-		path = filepath.Join(s.app.getenv("HOME"), ".wgetrc")
+		path = filepath.Join(s.app.getenv(homeVariable), ".wgetrc")
 	}
 	text := readConfig(path)
 	if text != "" && !strings.HasSuffix(text, "\n") {

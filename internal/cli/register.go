@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"authsome/internal/login"
 	"authsome/internal/prompt"
 	"authsome/internal/provider"
 )
@@ -100,8 +99,8 @@ func (a *app) confirm(ctx context.Context, def *provider.Definition, yes bool) e
 	if yes {
 		return nil
 	}
-	if !a.interactive() {
-		return &hinted{errors.New("there is no terminal to ask on"), "check the definition, then add --yes"}
+	if err := a.canAsk("check the definition, then add --yes"); err != nil {
+		return err
 	}
 	w := a.sys.Stderr
 	fmt.Fprintf(w, "%s (%s) would send your credential to:\n", prompt.Printable(def.DisplayName), def.Name)
@@ -117,11 +116,7 @@ func (a *app) confirm(ctx context.Context, def *provider.Definition, yes bool) e
 	if len(def.Origins) > 0 {
 		fmt.Fprintf(w, "Pages of these sites may use it on websockets: %s\n", prompt.Printable(strings.Join(def.Origins, ", ")))
 	}
-	yes, err := prompt.Terminal{In: a.sys.Stdin, Out: w}.Confirm(ctx, "Register it?")
-	if err == nil && !yes {
-		err = login.ErrCancelled
-	}
-	return err
+	return a.ask(ctx, "Register it?")
 }
 
 // showEndpoints shows every address that a login, a refresh or a logout uses.

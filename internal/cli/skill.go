@@ -251,9 +251,9 @@ func (a *app) skillFile(p agent.Profile, project bool) (file agent.SkillFile, ok
 // below is the path of a folder that is the agent's own or below the user's
 // home.
 func (a *app) below(p agent.Profile, folder string) (string, error) {
-	home := a.getenv("HOME")
+	home := a.getenv(homeVariable)
 	if !filepath.IsAbs(home) {
-		return "", fmt.Errorf("%w: HOME is not set to an absolute path", errHome)
+		return "", fmt.Errorf("%w: %s is not set to an absolute path", errHome, homeVariable)
 	}
 	own := a.getenv(p.HomeVariable)
 	if rest, ok := strings.CutPrefix(folder+"/", p.Home+"/"); ok && p.HomeVariable != "" && filepath.IsAbs(own) {

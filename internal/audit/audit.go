@@ -3,8 +3,9 @@
 //
 // A use is written before the request leaves, so "no line, no use" holds:
 // whoever gets an error from Append must not use the credential. Its answer is
-// written after it, by Later, which need not hold anybody up. Lines are handed to the kernel, not fsynced: they survive a
-// killed process, and the last ones may not survive a power cut.
+// written after it, by Later, which need not hold anybody up. Lines are handed
+// to the kernel, not fsynced: they survive a killed process, and the last ones
+// may not survive a power cut.
 //
 // The package does not know what a credential, a provider or a request is; it
 // is handed words. What an attacker could try: to forge a line through a path

@@ -27,18 +27,9 @@ func multiplexed(n int) func(context.Context, *scene, *running) (figures, error)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := streams(ctx, h2, r.client.header, n, s.seconds(0.3)); err != nil {
-			return nil, err
-		}
-		u := s.begin(r)
-		all, err := streams(ctx, h2, r.client.header, n, s.seconds(1))
-		if err != nil {
-			return nil, err
-		}
-		f := figures{}
-		u.add(f, s, r, float64(len(all)))
-		f.latencies(all)
-		return f, nil
+		return s.timed(r, func(during time.Duration) ([]time.Duration, error) {
+			return streams(ctx, h2, r.client.header, n, during)
+		})
 	}
 }
 

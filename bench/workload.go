@@ -159,19 +159,24 @@ func keepAlive(host string, n int) func(context.Context, *scene, *running) (figu
 			return nil, err
 		}
 		defer closeAll(conns)
-		if _, err := loop(conns, request, s.seconds(0.3)); err != nil {
-			return nil, err
-		}
-		u := s.begin(r)
-		all, err := loop(conns, request, s.seconds(1))
-		if err != nil {
-			return nil, err
-		}
-		f := figures{}
-		u.add(f, s, r, float64(len(all)))
-		f.latencies(all)
-		return f, nil
+		return s.timed(r, func(during time.Duration) ([]time.Duration, error) { return loop(conns, request, during) })
 	}
+}
+
+// timed lets drive make requests, a warm-up first, and returns what they took.
+func (s *scene) timed(r *running, drive func(during time.Duration) ([]time.Duration, error)) (figures, error) {
+	if _, err := drive(s.seconds(0.3)); err != nil {
+		return nil, err
+	}
+	u := s.begin(r)
+	all, err := drive(s.seconds(1))
+	if err != nil {
+		return nil, err
+	}
+	f := figures{}
+	u.add(f, s, r, float64(len(all)))
+	f.latencies(all)
+	return f, nil
 }
 
 // loop drives all connections for a time.

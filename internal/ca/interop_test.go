@@ -14,10 +14,30 @@ import (
 
 // A client connects to 127.0.0.1:port, expects name there, trusts the file
 // bundle, and exits with 0 only when it accepted the certificate.
-var clients = []struct {
+type client struct {
 	name    string
 	command func(name, port, bundle string) []string
-}{
+}
+
+// connect lets the client, which trusts only what trusted says, connect to a
+// server with leaf.
+func (c client) connect(t *testing.T, host string, leaf *tls.Certificate, trusted []byte, accept bool) {
+	t.Helper()
+	port, bundle := serve(t, leaf), filepath.Join(t.TempDir(), "bundle.pem")
+	if err := os.WriteFile(bundle, trusted, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	argv := c.command(host, port, bundle)
+	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Fatal(err)
+	}
+	if accepted := err == nil; accepted != accept {
+		t.Errorf("accepted: %v, want %v\n%s", accepted, accept, out)
+	}
+}
+
+var clients = []client{
 	{"openssl", func(name, port, bundle string) []string {
 		expect := []string{"-servername", name, "-verify_hostname", name}
 		if net.ParseIP(name) != nil {
@@ -79,18 +99,7 @@ func TestRealClients(t *testing.T) {
 		for _, c := range clients {
 			t.Run(tt.name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				port, bundle := serve(t, tt.leaf), filepath.Join(t.TempDir(), "bundle.pem")
-				if err := os.WriteFile(bundle, tt.a.PEM(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				argv := c.command(tt.host, port, bundle)
-				out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
-				if _, exited := err.(*exec.ExitError); err != nil && !exited {
-					t.Fatal(err)
-				}
-				if accepted := err == nil; accepted != tt.accept {
-					t.Errorf("accepted: %v, want %v\n%s", accepted, tt.accept, out)
-				}
+				c.connect(t, tt.host, tt.leaf, tt.a.PEM(), tt.accept)
 			})
 		}
 	}

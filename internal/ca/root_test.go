@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,18 +267,7 @@ func TestRealClientsBelowRoot(t *testing.T) {
 		for _, c := range clients {
 			t.Run(tt.name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				port, bundle := serve(t, tt.leaf), filepath.Join(t.TempDir(), "root.pem")
-				if err := os.WriteFile(bundle, r.PEM(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				argv := c.command(tt.host, port, bundle)
-				out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
-				if _, exited := err.(*exec.ExitError); err != nil && !exited {
-					t.Fatal(err)
-				}
-				if accepted := err == nil; accepted != tt.accept {
-					t.Errorf("accepted: %v, want %v\n%s", accepted, tt.accept, out)
-				}
+				c.connect(t, tt.host, tt.leaf, r.PEM(), tt.accept)
 			})
 		}
 	}

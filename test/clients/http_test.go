@@ -120,11 +120,16 @@ func absolute(t *testing.T, path string) string {
 func TestClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.arrive(t, clients(t, w))
+}
+
+// arrive lets each client make its request as a user who is logged in.
+func (w *world) arrive(t *testing.T, all []client) {
+	t.Helper()
 	w.env = set(w.env, "PATH", filepath.Dir(w.bin)+":"+variables(w.env)["PATH"])
 	key := w.Canary("openai")
 	w.Require("api.openai.com", key)
 	w.login(t, "openai", key)
-	all := clients(t, w)
 	t.Run("R001", func(t *testing.T) {
 		for _, c := range all {
 			t.Run(c.name, func(t *testing.T) {

@@ -14,20 +14,7 @@ import (
 // same, each once and authenticated.
 func TestShims(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.env = set(w.env, "PATH", filepath.Dir(w.bin)+":"+variables(w.env)["PATH"])
-	key := w.Canary("openai")
-	w.Require("api.openai.com", key)
-	w.login(t, "openai", key)
-	all := append(scriptClients(t), rawPythonClients(t)...)
-	t.Run("R001", func(t *testing.T) {
-		for _, c := range append(all, configuredClients()...) {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				w.runClient(t, c, key)
-			})
-		}
-	})
+	newWorld(t).arrive(t, slices.Concat(scriptClients(t), rawPythonClients(t), configuredClients()))
 }
 
 // scriptClients are libraries of Node.js, and what of them Deno and Bun have.

@@ -35,6 +35,12 @@ func listen(t *testing.T) (ln net.Listener, port string) {
 // can't.
 func (s *session) adapt(t *testing.T, ln net.Listener, target string, config *tls.Config) {
 	t.Helper()
+	serveEach(t, ln, func(conn net.Conn) { s.adaptConn(conn, target, config) })
+}
+
+// serveEach serves the connections that come to ln until the test ends.
+func serveEach(t *testing.T, ln net.Listener, serve func(net.Conn)) {
+	t.Helper()
 	var group sync.WaitGroup
 	t.Cleanup(func() { _ = ln.Close(); group.Wait() })
 	group.Go(func() {
@@ -43,7 +49,7 @@ func (s *session) adapt(t *testing.T, ln net.Listener, target string, config *tl
 			if err != nil {
 				return
 			}
-			group.Go(func() { s.adaptConn(conn, target, config) })
+			group.Go(func() { serve(conn) })
 		}
 	})
 }

@@ -48,17 +48,7 @@ func (s *session) renamed(t *testing.T) string {
 	ln, _ := listen(t)
 	inner, _ := listen(t)
 	s.adapt(t, inner, host+":443", &tls.Config{ServerName: host, RootCAs: s.roots})
-	var group sync.WaitGroup
-	t.Cleanup(func() { _ = ln.Close(); group.Wait() })
-	group.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			group.Go(func() { rename(conn, inner.Addr().String(), ln.Addr().String()) })
-		}
-	})
+	serveEach(t, ln, func(conn net.Conn) { rename(conn, inner.Addr().String(), ln.Addr().String()) })
 	return ln.Addr().String()
 }
 

@@ -30,6 +30,7 @@ const (
 	Use        = "use"    // a credential is about to be put on a request
 	Answer     = "answer" // the status of the use with the same ID
 	Refuse     = "refuse" // a request was answered by us instead of being sent
+	Trust      = "trust"  // a routed host was verified by the authority in Detail, for the first time in the run
 	Ambiguous  = "ambiguous"
 	Login      = "login"
 	Logout     = "logout"

@@ -357,6 +357,12 @@ func (s *Session) Refused(host, method, path, reason string, status int) {
 	})
 }
 
+// Trusted writes down which root answers for host's certificate: behind a
+// company's proxy that is the company's.
+func (s *Session) Trusted(host, root string) {
+	_ = s.broker.record(audit.Entry{Event: audit.Trust, Host: host, Decision: audit.Allow, Detail: root})
+}
+
 // Routed returns the host patterns that connected providers claim, as
 // provider.Table.Patterns writes them.
 func (s *Session) Routed() []string { return s.snapshot().table.Patterns() }

@@ -53,6 +53,8 @@ type app struct {
 	log    *slog.Logger
 	limits child.Limits // what a child gets back of the limits that Harden took
 
+	strictCA bool // verify upstream servers against public authorities only
+
 	json, quiet, noColor, verbose bool
 	logFile, profile              string
 

@@ -27,6 +27,7 @@ type runOptions struct {
 	listen      string
 	noShims     bool
 	ca          string
+	strictCA    bool
 	printEnv    bool
 
 	agent agent.Profile // of the command; the zero one when it is no agent we know
@@ -69,6 +70,7 @@ Exit codes: the command's own; 128+N when signal N ended it.
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDR:PORT` of the proxy, a loopback address")
 	f.BoolVar(&o.noShims, "no-shims", false, "load nothing of authsome's into Node.js, Deno, Bun and Python")
 	f.StringVar(&o.ca, "ca", "", "`KIND` of certificate authority: persistent (what ca install made; the default where there is one) or ephemeral")
+	f.BoolVar(&o.strictCA, "strict-ca", false, "trust public authorities only, and none that this system or SSL_CERT_FILE adds")
 	f.BoolVar(&o.printEnv, "print-env", false, "print the variables the command would get, and why, and stop")
 	_ = c.RegisterFlagCompletionFunc("only", a.completeConnected)
 	_ = c.RegisterFlagCompletionFunc("allow-denied", a.completeConnected)
@@ -140,6 +142,7 @@ func (a *app) run(ctx context.Context, o runOptions, args []string) error {
 			return err
 		}
 	}
+	a.strictCA = o.strictCA
 	b, _, err := a.broker()
 	if err != nil {
 		return err

@@ -239,6 +239,8 @@ func (s *stage) report(e proxy.Event) {
 	switch e.Kind {
 	case proxy.KindRefused, proxy.KindPeer: // what failed upstream is the answer of its use
 		s.session.Refused(e.Host, e.Method, e.Path, cmp.Or(e.Code, e.Reason), e.Status)
+	case proxy.KindTrusted:
+		s.session.Trusted(net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), e.Reason)
 	case proxy.KindUntrusted:
 		s.untrusted(e)
 	case proxy.KindPanic:
@@ -247,8 +249,12 @@ func (s *stage) report(e proxy.Event) {
 }
 
 // upstreamRoots is what upstream servers are verified against: the system's
-// roots plus the user's SSL_CERT_FILE and SSL_CERT_DIR.
+// roots plus the user's SSL_CERT_FILE and SSL_CERT_DIR, or with --strict-ca
+// none of these.
 func (a *app) upstreamRoots() (*x509.CertPool, error) {
+	if a.strictCA {
+		return ca.PublicRoots()
+	}
 	system, err := ca.SystemRoots()
 	if err != nil {
 		return nil, err

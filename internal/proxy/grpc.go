@@ -28,7 +28,7 @@ func forGRPC(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 // isGRPC reports whether a message is gRPC: application/grpc, with a +format or
 // parameters. application/grpc-web is HTTP like any other.
 func isGRPC(h http.Header) bool {
-	rest, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
+	rest, ok := strings.CutPrefix(lower(h.Get("Content-Type")), "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
 

@@ -173,6 +173,9 @@ const (
 	KindRefused Kind = "refused"
 	// KindUpstream is a failure to reach or to trust the routed host.
 	KindUpstream Kind = "upstream"
+	// KindTrusted is the first connection to a routed host of which the root,
+	// Reason, answers for its certificate: a distinguished name as in RFC 2253.
+	KindTrusted Kind = "trusted"
 	// KindUntrusted is a client that does not accept the run's certificate:
 	// it pins another one or does not know the run's CA. Once for each host
 	// and client.

@@ -126,7 +126,7 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 		return d.small(resp.Body, resp.ContentLength, header)
 	}
 	s := &scanner{d: d, src: resp.Body, sameLength: sameLength}
-	if strings.HasPrefix(lower(header.Get("Content-Type")), "application/grpc") {
+	if isGRPC(header) {
 		s.messages = new(messageEnds)
 	}
 	return s, nil

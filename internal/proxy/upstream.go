@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +66,7 @@ type upstream struct {
 	http2        *http2Pool    // nil unless that is the pool's kind
 	dials        chan struct{} // has an element for each handshake under way
 	certificates atomic.Bool   // the server has asked for a client certificate
+	trusted      atomic.Value  // the root, a string, that was reported last
 
 	used uint64          // guarded by upstreams.mu
 	idle []*upstreamConn // guarded by upstreams.mu, the one used last at the end
@@ -138,7 +138,7 @@ func (x *exchange) needsHTTP2(out *http.Request) bool {
 	if x.trailers {
 		out.Header["Te"] = []string{"trailers"}
 	}
-	return x.trailers || x.overHTTP2 && strings.HasPrefix(out.Header.Get("Content-Type"), "application/grpc")
+	return x.trailers || x.overHTTP2 && isGRPC(out.Header)
 }
 
 // evict makes room for a pool.
@@ -173,7 +173,7 @@ func (p *upstream) dialTLS(ctx context.Context) (*tls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.all.secure(ctx, conn, p.config)
+	return p.secure(ctx, conn)
 }
 
 // routedConfig verifies that the server is the routed host. Records are full
@@ -206,7 +206,7 @@ func (p *upstream) dial(ctx context.Context) (*upstreamConn, error) {
 	s := newPollable(conn)
 	c := &upstreamConn{Conn: s, socket: s, pool: p}
 	if p.config != nil {
-		c.Conn, err = p.all.secure(ctx, s, p.config)
+		c.Conn, err = p.secure(ctx, s)
 	}
 	return c, err
 }
@@ -231,6 +231,21 @@ func (p *upstream) policy() policy {
 		return blindly
 	}
 	return publicly
+}
+
+// secure begins TLS with the routed host, and tells whose word for it was
+// taken when that is another authority than before.
+func (p *upstream) secure(ctx context.Context, conn net.Conn) (*tls.Conn, error) {
+	secured, err := p.all.secure(ctx, conn, p.config)
+	if err != nil {
+		return nil, err
+	}
+	chain := secured.ConnectionState().VerifiedChains[0] // see verifyConnection
+	root := chain[len(chain)-1].Subject.String()
+	if p.trusted.Swap(root) != root {
+		p.all.srv.report(Event{Kind: KindTrusted, Host: p.key.to.host, Port: p.key.to.port, Reason: root})
+	}
+	return secured, nil
 }
 
 // secure begins TLS on conn as config says, with the rules that hold for

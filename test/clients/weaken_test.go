@@ -75,5 +75,15 @@ func TestTrust(t *testing.T) {
 		}
 		// T028: a company's own authority, in the store because the user put it there.
 		equal(t, "answers", strings.TrimSpace(run("SSL_CERT_DIR="+dir).stdout), "200 200")
+		log := w.ok(t, "log").stdout
+		for _, line := range []string{"api.openai.com:443 (CN=authsome lab root)", "unknown.api.openai.com:443 (CN=authsome lab unknown root)"} {
+			if !strings.Contains(log, "trust  "+line) {
+				t.Errorf("no %s in %s", line, log)
+			}
+		}
+	})
+	t.Run("T028_public_authorities_only", func(t *testing.T) {
+		cmd := w.cmd(t, "run", "--strict-ca", "--", "sh", "-c", script, "sh", models)
+		equal(t, "answers", strings.TrimSpace(w.finish(t, cmd).stdout), "502")
 	})
 }

@@ -110,16 +110,7 @@ func (t *trust) writeJava(extra []byte) error {
 	if !t.java {
 		return nil
 	}
-	system, err := ca.SystemBundle()
-	if err != nil {
-		return err
-	}
-	defer system.Close()
-	pem, err := io.ReadAll(system)
-	if err != nil {
-		return err
-	}
-	store, err := ca.JavaStore(slices.Concat(pem, []byte("\n"), extra))
+	store, err := ca.JavaStore(extra)
 	if err == nil {
 		_, err = t.dir.Write(javaStore, bytes.NewReader(store))
 	}

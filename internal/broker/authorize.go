@@ -38,6 +38,7 @@ const (
 	CodePath         Code = "path_ambiguous"
 	CodeOrigin       Code = "cross_site_websocket" // a page of another site opens it
 	CodeEndpoint     Code = "endpoint_denied"      // the definition says that no credential is used there
+	CodeBody         Code = "body_unreadable"      // the credential's place could be in it: too long, or it ended early
 )
 
 // Denied is why a credential can't be had or used. Nothing may leave then.
@@ -124,6 +125,9 @@ func (s *Session) Authorize(r *http.Request) (Use, error) {
 	if snap.broken != nil {
 		return Use{}, s.deny(r, &Denied{Code: CodeVault, Provider: candidates[0].Def.Name, Reason: "the vault can't be read: " + snap.broken.Error(), Hint: "authsome doctor"})
 	}
+	if denied := readBodies(candidates, r); denied != nil {
+		return Use{}, s.deny(r, denied)
+	}
 	choice, use, denied := s.choosers(snap, candidates, selector, r)
 	if denied != nil {
 		return Use{}, s.deny(r, denied)
@@ -136,6 +140,17 @@ func (s *Session) Authorize(r *http.Request) (Use, error) {
 		return Use{}, s.deny(r, denied)
 	}
 	return use, nil
+}
+
+// readBodies reads the body where some candidate could have its credential in
+// it: the connection that the client names may stand there.
+func readBodies(candidates []provider.Candidate, r *http.Request) *Denied {
+	for _, c := range candidates {
+		if err := inject.ReadBody(c.Def.InjectAt(c.Rule), r); err != nil {
+			return &Denied{Code: CodeBody, Provider: c.Def.Name, Reason: err.Error()}
+		}
+	}
+	return nil
 }
 
 func portOf(r *http.Request) uint16 {
@@ -199,7 +214,7 @@ func (s *Session) needsPlaceholder(c provider.Candidate, r *http.Request) bool {
 // placeholder, and the connection it names there.
 func placeholders(candidates []provider.Candidate, r *http.Request) (marked []provider.Candidate, selector string) {
 	for _, c := range candidates {
-		for _, injection := range c.Def.Inject {
+		for _, injection := range c.Def.InjectAt(c.Rule) {
 			for _, value := range injection.Sent(r) {
 				named, ok := inject.FindPlaceholder(value)
 				if !ok {

@@ -30,11 +30,15 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	if inject.IsHandshake(r) && !ch.candidate.Def.AllowsOrigin(r.URL.Hostname(), r.Header["Origin"]) {
 		return Use{}, &Denied{CodeOrigin, c.Provider, c.Name, "the websocket is opened by a page of another site", "authsome inspect " + c.Provider}
 	}
-	applied, err := inject.ApplyAll(ch.candidate.Def.Inject, r, c.Credential)
+	entry := s.entry(r, audit.Use, audit.Allow, "") // before the path may hold a secret
+	injections := ch.candidate.Def.InjectAt(ch.candidate.Rule)
+	if err := inject.ReadBody(injections, r); err != nil {
+		return Use{}, &Denied{CodeBody, c.Provider, c.Name, err.Error(), ""}
+	}
+	applied, err := inject.ApplyAll(injections, r, c.Credential, now())
 	if err != nil {
 		return Use{}, &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
 	}
-	entry := s.entry(r, audit.Use, audit.Allow, "")
 	entry.Provider, entry.Connection = c.Provider, c.Name
 	done, err := s.broker.recordUse(entry)
 	if err != nil {

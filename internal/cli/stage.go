@@ -211,7 +211,7 @@ func refusal(err error) error {
 	switch denied.Code {
 	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin, broker.CodeEndpoint:
 		status = http.StatusForbidden
-	case broker.CodePath:
+	case broker.CodePath, broker.CodeBody:
 		status = http.StatusBadRequest
 	}
 	return &proxy.Refusal{

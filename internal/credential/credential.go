@@ -29,6 +29,11 @@ const (
 	ClientSecret = "client_secret"
 	Username     = "username"
 	Password     = "password"
+
+	ClientID       = "client_id"       // of an API that wants one beside its key
+	ApplicationKey = "application_key" // of an API that has two keys
+	Passphrase     = "passphrase"
+	SigningKey     = "signing_key" // signs requests; never sent
 )
 
 // MaxLength is the longest value a field may have, in bytes. Common servers
@@ -40,16 +45,17 @@ var ErrInvalid = errors.New("invalid credential value")
 
 // FieldNames returns every field name, in the order they are shown.
 func FieldNames() []string {
-	return []string{AccessToken, RefreshToken, APIKey, ClientSecret, Username, Password}
+	return []string{AccessToken, RefreshToken, APIKey, ClientSecret, Username, Password, ClientID, ApplicationKey, Passphrase, SigningKey}
 }
 
 // IsField reports whether name names a secret field.
 func IsField(name string) bool { return slices.Contains(FieldNames(), name) }
 
 // Injectable reports whether a field may ever leave towards a provider's API.
-// A refresh token or client secret goes to its token endpoint only.
+// A refresh token or client secret goes to its token endpoint only, a signing
+// key nowhere.
 func Injectable(name string) bool {
-	return IsField(name) && name != RefreshToken && name != ClientSecret
+	return IsField(name) && name != RefreshToken && name != ClientSecret && name != SigningKey
 }
 
 // Credential is the secret part of a connection.

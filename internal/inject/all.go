@@ -3,6 +3,7 @@ package inject
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"authsome/internal/credential"
 )
@@ -22,8 +23,9 @@ type Applied struct {
 // ApplyAll puts c on r by all of a definition's injections, after it has
 // removed placeholders from where they could be taken for a credential. A
 // handshake whose Sec-WebSocket-Protocol has the placeholder gets the
-// credential there and nowhere else. The error is as with Apply.
-func ApplyAll(injections []Injection, r *http.Request, c credential.Credential) (Applied, error) {
+// credential there and nowhere else. A signature comes last, of the request as
+// it then is, with at for its time. The error is as with Apply.
+func ApplyAll(injections []Injection, r *http.Request, c credential.Credential, at time.Time) (Applied, error) {
 	stripAuthorization(r)
 	var all Applied
 	asProtocol := slices.ContainsFunc(injections, func(i Injection) bool { return i.socket && len(i.sent(r)) > 0 })
@@ -42,7 +44,21 @@ func ApplyAll(injections []Injection, r *http.Request, c credential.Credential) 
 		}
 	}
 	stripProtocols(r)
-	return all, nil
+	return all, all.sign(injections, r, c, at)
+}
+
+func (a *Applied) sign(injections []Injection, r *http.Request, c credential.Credential, at time.Time) error {
+	for _, i := range injections {
+		if i.sign == nil {
+			continue
+		}
+		secrets, err := i.sign(r, c, at)
+		if err != nil {
+			return err
+		}
+		a.Secrets = append(a.Secrets, secrets...)
+	}
+	return nil
 }
 
 func (a *Applied) addMessage(i Injection, r *http.Request, c credential.Credential) error {

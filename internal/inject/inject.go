@@ -3,7 +3,7 @@
 // A provider definition says where its credential goes with one or more Specs;
 // Compile turns a Spec into an Injection, a pure function of a request and a
 // credential. One file holds one kind, and kinds lists them. The package knows
-// no provider, no network and no time.
+// no provider, no network and no clock.
 //
 // An attacker is the client that built the request: it repeats the header
 // under other spellings, in trailers or twice, hoping that one of its own
@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"authsome/internal/credential"
 )
@@ -26,9 +27,12 @@ import (
 type Spec struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name,omitempty"`     // of the header, cookie, parameter or JSON member
-	Value    string `json:"value,omitempty"`    // what is set; all kinds but basic
+	Value    string `json:"value,omitempty"`    // what is set; all kinds but basic and hmac
 	Username string `json:"username,omitempty"` // basic
 	Password string `json:"password,omitempty"` // basic
+
+	Sign *Signing `json:"sign,omitempty"` // hmac
+	At   []string `json:"at,omitempty"`   // host rules of the definition that it is for; whoever chooses injections reads it
 }
 
 // Injection is a compiled Spec. The zero Injection is not usable.
@@ -39,6 +43,14 @@ type Injection struct {
 	sent   func(*http.Request) []string
 	strip  func(*http.Request) // removes every copy of what apply sets
 	apply  func(*http.Request, credential.Credential) ([]string, error)
+
+	// needsBody reports whether ReadBody has to come first. Nil for kinds
+	// that look at the head alone.
+	needsBody func(*http.Request) bool
+
+	// sign is what is done when all else is in its place. Nil for kinds that
+	// sign nothing.
+	sign func(*http.Request, credential.Credential, time.Time) ([]string, error)
 
 	// message returns what is done to text messages, and the secrets in it.
 	// Nil for kinds that concern the request alone.
@@ -53,6 +65,9 @@ var kinds = map[string]func(Spec) (Injection, error){
 	"query":       compileQuery,       // query.go
 	"subprotocol": compileSubprotocol, // subprotocol.go
 	"message":     compileMessage,     // message.go
+	"path":        compilePath,        // path.go
+	"body":        compileBody,        // body.go
+	"hmac":        compileHMAC,        // hmac.go
 }
 
 // Kinds returns the names of all kinds, sorted.
@@ -63,6 +78,12 @@ func Kinds() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// FieldNames returns the names of the secret fields that a client may have,
+// in the order they are shown: all but an OAuth client's own.
+func FieldNames() []string {
+	return slices.DeleteFunc(credential.FieldNames(), func(name string) bool { return name == credential.ClientSecret })
 }
 
 // Compile checks s and makes it usable. The error says what is wrong in the
@@ -94,7 +115,7 @@ func (i Injection) WebSocketOnly() bool { return i.socket }
 
 // Sent returns what the client itself put where the credential belongs, each
 // copy of it: whole header values, cookies' and decoded parameters' values,
-// both halves of a Basic pair.
+// both halves of a Basic pair; of a path or body only what has the placeholder.
 func (i Injection) Sent(r *http.Request) []string { return i.sent(r) }
 
 // Apply removes every copy of what it is about to set and sets it. The
@@ -134,6 +155,9 @@ func parseText(s string) (text, error) {
 		}
 		if !credential.IsField(name) {
 			return nil, fmt.Errorf("template field {%s} is not one of %s", name, strings.Join(credential.FieldNames(), ", "))
+		}
+		if name == credential.SigningKey {
+			return nil, fmt.Errorf("template field {%s} signs requests and is never sent", name)
 		}
 		if !credential.Injectable(name) {
 			return nil, fmt.Errorf("template field {%s} goes to a token endpoint only, never to an API", name)

@@ -2,12 +2,14 @@ package inject_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,11 +25,16 @@ type vector struct {
 	Fields map[string]string `json:"fields"`
 	Header http.Header       `json:"header"`
 	Query  string            `json:"query"`
+	// Path is /v1 when left out, At is in Unix seconds.
+	Method, Path, Body string
+	At                 int64
 	// Message is what the client says on the websocket.
 	Message string `json:"message"`
 	Want    struct {
 		Header http.Header `json:"header"`
 		Query  string      `json:"query"`
+		Path   string      `json:"path"`
+		Body   string      `json:"body"`
 
 		Message        string   `json:"message"`
 		MessageSecrets []string `json:"messageSecrets"`
@@ -43,7 +50,23 @@ func (v vector) request() *http.Request {
 	if header == nil {
 		header = http.Header{}
 	}
-	return &http.Request{Method: "GET", Header: header, URL: &url.URL{Scheme: "https", Host: "api.test", Path: "/v1", RawQuery: v.Query}}
+	r := &http.Request{Method: first(v.Method, "GET"), Header: header, Body: http.NoBody, URL: &url.URL{Scheme: "https", Host: "api.test", RawQuery: v.Query}}
+	r.URL.Path, _ = url.PathUnescape(first(v.Path, "/v1"))
+	r.URL.RawPath = first(v.Path, "/v1")
+	if v.Body != "" {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(v.Body)), int64(len(v.Body))
+	}
+	return r
+}
+
+// first returns the first of all that is not empty.
+func first(all ...string) string {
+	for _, s := range all {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
 }
 
 func (v vector) credential() credential.Credential {
@@ -83,10 +106,18 @@ func checkVector(t *testing.T, kind string, v vector) {
 		t.Fatal(err)
 	}
 	r := v.request()
+	if err := inject.ReadBody([]inject.Injection{injection}, r); err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(v.Want.Sent, injection.Sent(r)); diff != "" {
 		t.Errorf("sent: %s", diff)
 	}
 	redact, err := injection.Apply(r, v.credential())
+	if kind == "hmac" {
+		var all inject.Applied
+		all, err = inject.ApplyAll([]inject.Injection{injection}, r, v.credential(), time.Unix(v.At, 0))
+		redact = all.Secrets
+	}
 	if v.Want.Error != "" {
 		if err == nil || !strings.Contains(err.Error(), v.Want.Error) {
 			t.Fatalf("got error %v, want %q", err, v.Want.Error)
@@ -102,15 +133,24 @@ func checkVector(t *testing.T, kind string, v vector) {
 	if diff := cmp.Diff(v.Want.Query, r.URL.RawQuery); diff != "" {
 		t.Errorf("query: %s", diff)
 	}
+	if got, want := r.URL.EscapedPath(), first(v.Want.Path, v.Path, "/v1"); got != want {
+		t.Errorf("path %q, want %q", got, want)
+	}
+	body, err := io.ReadAll(r.Body)
+	if want := first(v.Want.Body, v.Body); err != nil || string(body) != want || r.ContentLength != int64(len(want)) {
+		t.Errorf("body of length %d: %q, %v, want %q", r.ContentLength, body, err, want)
+	}
 	if diff := cmp.Diff(v.Want.Redact, redact); diff != "" {
 		t.Errorf("redact: %s", diff)
 	}
-	checkMessage(t, injection, v)
+	if kind != "hmac" && kind != "body" {
+		checkMessage(t, injection, v)
+	}
 }
 
 // checkMessage is about what ApplyAll adds to Apply.
 func checkMessage(t *testing.T, injection inject.Injection, v vector) {
-	applied, err := inject.ApplyAll([]inject.Injection{injection}, v.request(), v.credential())
+	applied, err := inject.ApplyAll([]inject.Injection{injection}, v.request(), v.credential(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,16 +218,46 @@ func TestApplyRefuses(t *testing.T) {
 
 func TestCompileRefuses(t *testing.T) {
 	header := func(name, value string) inject.Spec { return inject.Spec{Kind: "header", Name: name, Value: value} }
+	signed := func(name string, change func(*inject.Signing)) inject.Spec {
+		s := inject.Signing{Algorithm: "sha256", Message: "{timestamp}{method}", Encoding: "hex", Timestamp: "X-Time"}
+		change(&s)
+		return inject.Spec{Kind: "hmac", Name: name, Sign: &s}
+	}
 	tests := map[string]struct {
 		spec inject.Spec
 		want string
 	}{
-		"no kind":         {inject.Spec{}, "is not one of basic, cookie, header, message, query, subprotocol"},
+		"no kind":         {inject.Spec{}, "is not one of basic, body, cookie, header, hmac, message, path, query, subprotocol"},
 		"protocol name":   {inject.Spec{Kind: "subprotocol", Name: "x", Value: "{api_key}"}, "no name"},
 		"protocol token":  {inject.Spec{Kind: "subprotocol", Value: "a b{api_key}"}, "does not make a token"},
 		"message name":    {inject.Spec{Kind: "message", Name: `a"b`, Value: "{api_key}"}, "plain name"},
 		"message quote":   {inject.Spec{Kind: "message", Name: "a", Value: `"{api_key}`}, "quote or a backslash"},
-		"unknown kind":    {inject.Spec{Kind: "body"}, "is not one of"},
+		"unknown kind":    {inject.Spec{Kind: "cookies"}, "is not one of"},
+		"path name":       {inject.Spec{Kind: "path", Name: "x", Value: "{api_key}"}, "no name"},
+		"path slash":      {inject.Spec{Kind: "path", Value: "a/{api_key}"}, "one field in a segment"},
+		"path dots":       {inject.Spec{Kind: "path", Value: ".{api_key}"}, "one field in a segment"},
+		"path twice":      {inject.Spec{Kind: "path", Value: "{api_key}{username}"}, "one field in a segment"},
+		"path nothing":    {inject.Spec{Kind: "path", Value: "bot"}, "no secret field"},
+		"body name":       {inject.Spec{Kind: "body", Name: `a"b`, Value: "{api_key}"}, "plain name"},
+		"body has user":   {inject.Spec{Kind: "body", Name: "a", Value: "{api_key}", Username: "u"}, "no username"},
+		"signing key":     {header("X-Key", "{signing_key}"), "never sent"},
+		"hmac alone":      {inject.Spec{Kind: "hmac", Name: "X-Sign"}, "has name and sign"},
+		"hmac header":     {signed("Host", func(*inject.Signing) {}), "may not be set"},
+		"hmac parameter":  {signed("a&b", func(s *inject.Signing) { s.In = "query" }), "plain parameter name"},
+		"hmac algorithm":  {signed("X", func(s *inject.Signing) { s.Algorithm = "md5" }), "not known"},
+		"hmac encoding":   {signed("X", func(s *inject.Signing) { s.Encoding = "" }), "not known"},
+		"hmac clock":      {signed("X", func(s *inject.Signing) { s.Clock = "days" }), "not known"},
+		"hmac place":      {signed("X", func(s *inject.Signing) { s.In = "cookie" }), "not known"},
+		"hmac key":        {signed("X", func(s *inject.Signing) { s.Key = "k" }), "not known"},
+		"hmac key base":   {signed("X", func(s *inject.Signing) { s.KeyEncoding = "base32" }), "not known"},
+		"hmac no time":    {signed("X", func(s *inject.Signing) { s.Timestamp = "" }), "go together"},
+		"hmac time field": {signed("X", func(s *inject.Signing) { s.Timestamp = "Content-Length" }), "may not be set"},
+		"hmac nothing":    {signed("X", func(s *inject.Signing) { s.Message, s.Timestamp = "x", "" }), "signs nothing"},
+		"hmac part":       {signed("X", func(s *inject.Signing) { s.Message += "{host}" }), "no {host}"},
+		"hmac shows key":  {signed("X", func(s *inject.Signing) { s.Message += "{signing_key}" }), "no {signing_key}"},
+		"hmac open":       {signed("X", func(s *inject.Signing) { s.Message += "{path" }), "unbalanced brace"},
+		"hmac close":      {signed("X", func(s *inject.Signing) { s.Message += "}" }), "unbalanced brace"},
+		"hmac control":    {signed("X", func(s *inject.Signing) { s.Message += "\x00" }), "control or non-ASCII"},
 		"no field":        {header("X-Key", "abc"), "no secret field"},
 		"unknown field":   {header("X-Key", "{key}"), "{key} is not one of"},
 		"refresh token":   {header("X-Key", "{refresh_token}"), "token endpoint only"},
@@ -264,7 +334,7 @@ func TestApplyAllStrips(t *testing.T) {
 		"Sec-Websocket-Protocol": {"token, authsome-proxy-managed", "chat"},
 		"Sec_websocket_protocol": {"authsome-proxy-managed"},
 	}
-	if _, err := inject.ApplyAll(nil, r, credential.Credential{}); err != nil {
+	if _, err := inject.ApplyAll(nil, r, credential.Credential{}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	want := http.Header{"AUTHORIZATION": {"Bearer own"}, "X-Other": {"authsome-proxy-managed"}, "Sec-Websocket-Protocol": {"token,chat"}}
@@ -303,7 +373,7 @@ func TestApplyAll_W002(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := vector{Query: "key=own&a=1"}.request()
 			r.Header = http.Header{"Sec-Websocket-Key": {"x"}, "authorization": {"Bearer own"}, "Sec-Websocket-Protocol": {test.offered}}
-			applied, err := inject.ApplyAll(all, r, c)
+			applied, err := inject.ApplyAll(all, r, c, time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -95,7 +95,8 @@ func accountRequest(ctx context.Context, def *provider.Definition, c credential.
 		r.Header.Set(name, value)
 	}
 	var sent []string
-	for _, injection := range def.Inject {
+	rule, _ := def.RuleFor(r.URL)
+	for _, injection := range def.InjectAt(rule) {
 		secrets, err := injection.Apply(r, c)
 		if err != nil {
 			return nil, nil, err

@@ -38,16 +38,8 @@ func apiKey(ctx context.Context, req Request) (Result, error) {
 // neededFields returns the secret fields of all injections, each once, in
 // the order they are shown.
 func neededFields(req Request) []string {
-	var needed []string
-	for _, field := range credential.FieldNames() {
-		for _, injection := range req.Definition.Inject {
-			if slices.Contains(injection.Fields(), field) {
-				needed = append(needed, field)
-				break
-			}
-		}
-	}
-	return needed
+	needed := req.Definition.Fields()
+	return slices.DeleteFunc(credential.FieldNames(), func(field string) bool { return !slices.Contains(needed, field) })
 }
 
 // label puts a field's name in words: "api_key" becomes "API key".

@@ -54,6 +54,7 @@ func build(written *document, base string, report func(at string, err error)) *D
 	def.endpoints = def.OAuth.authEndpoints()
 	def.APIKey = b.apiKey()
 	def.Inject = b.inject()
+	def.placed = b.place(def)
 	def.Origins = b.origins()
 	def.Env = b.env()
 	b.checkDeny()
@@ -249,16 +250,17 @@ func (b *builder) inject() []inject.Injection {
 		b.report("/inject", errors.New("and api_key.header_name or header_prefix say the same thing twice; keep inject"))
 	}
 	var compiled []inject.Injection
-	seen := map[string]bool{}
 	for i, spec := range specs {
+		spec.At = b.fillPlaces(at(i), spec.At)
+		if spec.At != nil && len(spec.At) == 0 {
+			continue // for hosts that this installation does not have
+		}
 		injection, err := inject.Compile(spec)
 		if !b.check(at(i), err) {
 			continue
 		}
-		if target := target(spec); seen[target] {
-			b.report(at(i), fmt.Errorf("%s is set twice", target))
-		} else {
-			seen[target] = true
+		if slices.ContainsFunc(compiled, func(other inject.Injection) bool { return collide(other.Spec(), spec) }) {
+			b.report(at(i), fmt.Errorf("%s is set twice", target(spec)))
 		}
 		compiled = append(compiled, injection)
 	}
@@ -268,10 +270,23 @@ func (b *builder) inject() []inject.Injection {
 	return compiled
 }
 
+// collide reports whether two Specs set the same on one request.
+func collide(a, b inject.Spec) bool {
+	if target(a) != target(b) || (a.At == nil) != (b.At == nil) {
+		return false
+	}
+	return a.At == nil || slices.ContainsFunc(a.At, func(rule string) bool { return slices.Contains(b.At, rule) })
+}
+
 // target names what a Spec sets, so that two of them can be told to collide.
 func target(s inject.Spec) string {
-	if s.Kind == "basic" {
+	switch s.Kind {
+	case "basic":
 		return "header authorization"
+	case "hmac":
+		return "signature " + strings.ToLower(s.Name)
+	case "path":
+		return "path " + s.Value
 	}
 	return s.Kind + " " + strings.ToLower(s.Name)
 }
@@ -305,7 +320,7 @@ func (b *builder) env() map[string][]string {
 	}
 	seen := map[string]string{}
 	for _, field := range slices.Sorted(maps.Keys(b.Export.Env)) {
-		if (field == "api_key") != (b.AuthType == AuthAPIKey) {
+		if isToken := strings.HasSuffix(field, "_token"); isToken != (b.AuthType == AuthOAuth2) {
 			b.report("/export/env/"+field, fmt.Errorf("has no meaning for auth_type %q", b.AuthType))
 		}
 		for i, name := range b.Export.Env[field] {

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -279,12 +280,26 @@ func checkOAuthBuiltin(t *testing.T, def *provider.Definition) {
 // TestSelfHosted: where requests and tokens go at an installation of one's own.
 func TestSelfHosted(t *testing.T) {
 	defs := builtins(t)
+	github := func(host string) string {
+		var rules strings.Builder
+		for _, path := range []string{"info/refs", "git-upload-pack", "git-receive-pack", "info/lfs"} {
+			rules.WriteString(" https://" + host + "/*/*/" + path)
+		}
+		return rules.String()
+	}
+	gitlab := func(base string) string {
+		var rules strings.Builder
+		for _, path := range []string{"info/refs", "git-upload-pack", "git-receive-pack", "info/lfs", "gitlab-lfs"} {
+			rules.WriteString(" https://" + base + "/**/" + path)
+		}
+		return rules.String()
+	}
 	for _, tc := range []struct{ name, base, hosts, account, token string }{
-		{"github", "", "api.github.com uploads.github.com", "https://api.github.com/user", "https://github.com/login/oauth/access_token"},
-		{"github", "https://GitHub.com:443/", "api.github.com uploads.github.com", "https://api.github.com/user", "https://GitHub.com:443/login/oauth/access_token"},
-		{"github", "https://ghe.corp.test", "https://ghe.corp.test/api", "https://ghe.corp.test/api/v3/user", "https://ghe.corp.test/login/oauth/access_token"},
-		{"gitlab", "", "https://gitlab.com/api", "https://gitlab.com/api/v4/user", "https://gitlab.com/oauth/token"},
-		{"gitlab", "https://corp.test/git", "https://corp.test/git/api", "https://corp.test/git/api/v4/user", "https://corp.test/git/oauth/token"},
+		{"github", "", "api.github.com uploads.github.com" + github("github.com"), "https://api.github.com/user", "https://github.com/login/oauth/access_token"},
+		{"github", "https://GitHub.com:443/", "api.github.com uploads.github.com" + github("github.com"), "https://api.github.com/user", "https://GitHub.com:443/login/oauth/access_token"},
+		{"github", "https://ghe.corp.test", "https://ghe.corp.test/api" + github("ghe.corp.test"), "https://ghe.corp.test/api/v3/user", "https://ghe.corp.test/login/oauth/access_token"},
+		{"gitlab", "", "https://gitlab.com/api" + gitlab("gitlab.com"), "https://gitlab.com/api/v4/user", "https://gitlab.com/oauth/token"},
+		{"gitlab", "https://corp.test/git", "https://corp.test/git/api" + gitlab("corp.test/git"), "https://corp.test/git/api/v4/user", "https://corp.test/git/oauth/token"},
 		{"okta", "https://acme.okta.com", "https://acme.okta.com/api https://acme.okta.com/oauth2/v1/userinfo", "https://acme.okta.com/oauth2/v1/userinfo", "https://acme.okta.com/oauth2/v1/token"},
 		{"microsoft", "https://login.microsoftonline.com/acme.onmicrosoft.com", "graph.microsoft.com", "https://graph.microsoft.com/v1.0/me", "https://login.microsoftonline.com/acme.onmicrosoft.com/oauth2/v2.0/token"},
 		{"salesforce", "https://acme--dev.sandbox.my.salesforce.com", "https://acme--dev.sandbox.my.salesforce.com/services",

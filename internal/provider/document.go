@@ -30,6 +30,8 @@ type document struct {
 	SelfHosted    *selfHosted   `json:"-"`
 	Deny          []Denial      `json:"deny,omitempty"`
 	Checked       *Checked      `json:"checked,omitempty"`
+
+	vendorHosts []string // what self_hosted has replaced in HostURL
 }
 
 // export says under which names tools look for a credential.

@@ -94,26 +94,46 @@ func (d *decoder) injections(v *hujson.Value, at string) {
 			{"value", false, d.anyText(&s.Value)},
 			{"username", false, d.anyText(&s.Username)},
 			{"password", false, d.anyText(&s.Password)},
+			{"sign", false, d.signing(&s.Sign)},
+			{"at", false, d.texts(&s.At, maxHosts, true)},
 		})
 		d.document.Inject = append(d.document.Inject, s)
 	})
 }
 
+func (d *decoder) signing(into **inject.Signing) func(*hujson.Value, string) {
+	return func(v *hujson.Value, at string) {
+		s := &inject.Signing{}
+		*into = s
+		d.object(v, at, []field{
+			{"algorithm", true, d.text(&s.Algorithm)},
+			{"key", false, d.text(&s.Key)},
+			{"key_encoding", false, d.text(&s.KeyEncoding)},
+			{"message", true, d.text(&s.Message)},
+			{"encoding", true, d.text(&s.Encoding)},
+			{"in", false, d.text(&s.In)},
+			{"timestamp", false, d.text(&s.Timestamp)},
+			{"clock", false, d.text(&s.Clock)},
+		})
+	}
+}
+
 func (d *decoder) export(into **export) func(*hujson.Value, string) {
 	return func(v *hujson.Value, at string) {
-		var access, refresh, key []string
+		fields := inject.FieldNames()
+		names := make([][]string, len(fields))
 		env := func(v *hujson.Value, at string) {
-			d.object(v, at, []field{
-				{"access_token", false, d.texts(&access, maxEnvNames, true)},
-				{"refresh_token", false, d.texts(&refresh, maxEnvNames, true)},
-				{"api_key", false, d.texts(&key, maxEnvNames, true)},
-			})
+			var members []field
+			for i, name := range fields {
+				members = append(members, field{name, false, d.texts(&names[i], maxEnvNames, true)})
+			}
+			d.object(v, at, members)
 		}
 		d.object(v, at, []field{{"env", false, env}})
 		*into = &export{Env: map[string][]string{}}
-		for name, names := range map[string][]string{"access_token": access, "refresh_token": refresh, "api_key": key} {
-			if len(names) > 0 {
-				(*into).Env[name] = names
+		for i, name := range fields {
+			if len(names[i]) > 0 {
+				(*into).Env[name] = names[i]
 			}
 		}
 	}

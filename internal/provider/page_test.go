@@ -99,6 +99,10 @@ func place(s inject.Spec) string {
 		return "?" + s.Name + "=" + s.Value
 	case "cookie":
 		return "Cookie: " + s.Name + "=" + s.Value
+	case "path":
+		return "/" + s.Value + "/"
+	case "hmac":
+		return s.Name + ": hmac-" + s.Sign.Algorithm
 	}
 	return strings.Join(slices.DeleteFunc([]string{s.Kind, s.Name, s.Value}, func(part string) bool { return part == "" }), " ")
 }

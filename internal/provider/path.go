@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 )
@@ -113,10 +114,55 @@ func hasHidden(path string) bool {
 func isOdd(r rune) bool { return r < ' ' || r == 0x7f || r == ';' }
 
 // hasPrefix reports whether a normal path lies at or below prefix, which is ""
-// for everything or a normal path that does not end in a slash.
+// for everything or a normal path that does not end in a slash. In it * stands
+// for one segment and ** for one or more.
 func hasPrefix(path, prefix string) bool {
+	if strings.IndexByte(prefix, '*') >= 0 {
+		return isBelow(strings.Split(path[1:], "/"), strings.Split(prefix[1:], "/"))
+	}
 	rest, ok := strings.CutPrefix(path, prefix)
 	return ok && (prefix == "" || rest == "" || rest[0] == '/')
+}
+
+// isBelow is hasPrefix in segments. There is one ** at most, so it takes no
+// more steps than path has segments, times those of prefix.
+func isBelow(path, prefix []string) bool {
+	for i, want := range prefix {
+		if i >= len(path) {
+			return false
+		}
+		if want == "**" {
+			for n := i + 1; n < len(path); n++ {
+				if isBelow(path[n:], prefix[i+1:]) {
+					return true
+				}
+			}
+			return false
+		}
+		if want != "*" && want != path[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// checkWildcards accepts a rule's path whose wildcards are whole segments,
+// with a name behind the last and at most one **.
+func checkWildcards(path string) error {
+	segments := strings.Split(path, "/")
+	many := 0
+	for i, segment := range segments {
+		if strings.Contains(segment, "*") && segment != "*" && segment != "**" || segment == "**" && many > 0 {
+			return errors.New("in a path * and ** are whole segments, and ** is there once")
+		}
+		if segment == "**" {
+			many++
+		}
+		if i == len(segments)-1 && strings.Contains(segment, "*") {
+			return errors.New("a path must not end in a wildcard")
+		}
+	}
+	return nil
 }
 
 // foldPath makes equal all spellings of a path that some server could take

@@ -62,12 +62,12 @@ type Definition struct {
 	Docs        string // page about authentication, or ""
 	CreateURL   string // page where a key is made, or ""
 
-	BaseURL    string   // the installation that templates were filled with, or ""
-	HostURL    []string // host rules as written, templates filled
-	Rules      []Rule   // HostURL parsed; rules that still need a base URL are left out
-	OAuth      *OAuth   // nil unless AuthType is AuthOAuth2
-	APIKey     *APIKey  // nil when the definition says nothing about its keys
-	Inject     []inject.Injection
+	BaseURL    string              // the installation that templates were filled with, or ""
+	HostURL    []string            // host rules as written, templates filled
+	Rules      []Rule              // HostURL parsed; rules that still need a base URL are left out
+	OAuth      *OAuth              // nil unless AuthType is AuthOAuth2
+	APIKey     *APIKey             // nil when the definition says nothing about its keys
+	Inject     []inject.Injection  // of all rules together: see InjectAt
 	InjectMode string              // InjectHost or InjectPlaceholder
 	Origins    []string            // of other sites whose pages may open a websocket with the credential
 	Env        map[string][]string // credential field to environment variable names
@@ -79,6 +79,7 @@ type Definition struct {
 	Overrides bool   // it hides a bundled definition of its name
 
 	written   *document
+	placed    map[string][]inject.Injection // by rule; nil when all of Inject goes with every rule
 	endpoints []authEndpoint
 	denied    []denied
 }

@@ -31,7 +31,7 @@ type Rule struct {
 	Kind Kind
 	Host string // exact: the host; wildcard: the domain behind "*."; regex: the pattern as written
 	Port uint16 // 443 unless the rule names another
-	Path string // prefix, whole segments, without final slash; "" for every path
+	Path string // prefix, whole segments, without final slash, where * is any one and ** one or more; "" for every path
 
 	pattern *regexp.Regexp // regex only: anchored, without case
 	tails   []tail         // regex only: what every match ends in
@@ -139,6 +139,9 @@ func rulePath(u *url.URL) (string, error) {
 	raw := strings.TrimSuffix(u.EscapedPath(), "/")
 	if raw == "" {
 		return "", nil
+	}
+	if err := checkWildcards(raw); err != nil {
+		return "", err
 	}
 	if path, plain := readPath(raw); !plain || path.decoded != raw || strings.HasSuffix(raw, "/") || strings.Contains(raw, "%") {
 		return "", fmt.Errorf("path %s is not in normal form: no dot segments, empty segments, parameters or percent-encoding", quote(raw))

@@ -34,6 +34,7 @@ func (doc *document) at(base string) *document {
 		moved.URL = doc.SelfHosted.AccountURL
 		o.Account = &moved
 	}
+	there.vendorHosts = doc.HostURL
 	there.OAuth, there.HostURL, there.Export = &o, doc.SelfHosted.HostURL, doc.SelfHosted.Export
 	return &there
 }

@@ -12,6 +12,7 @@ import (
 
 	"authsome/internal/audit"
 	"authsome/internal/broker"
+	"authsome/internal/credential"
 	"authsome/internal/login"
 	"authsome/internal/provider"
 	"authsome/internal/secret"
@@ -22,7 +23,7 @@ import (
 // account is a connection to one bundled provider.
 type account struct {
 	def    *provider.Definition // as at its installation
-	secret string
+	fields map[string]string
 	calls  int // requests that arrived as they should
 }
 
@@ -76,8 +77,15 @@ func openBroker(t *testing.T, home string, key secret.Text, registry *provider.R
 // logIn hands over a key, or a token where the provider has OAuth.
 func logIn(t *testing.T, b *broker.Broker, def *provider.Definition, n int) *account {
 	t.Helper()
-	a := &account{secret: sampleKey(t, def, n)}
-	request := broker.LoginRequest{Provider: def.Name, Flow: provider.FlowAPIKey, UI: pasting(a.secret)}
+	a := &account{fields: map[string]string{}}
+	key := sampleKey(t, def, n)
+	for _, field := range credential.FieldNames() {
+		a.fields[field] = field + "-of-" + def.Name
+	}
+	a.fields[credential.APIKey], a.fields[credential.AccessToken] = key, key
+	a.fields[credential.Username] = fmt.Sprintf("AC%032d", n)
+	a.fields[credential.SigningKey] = base64.StdEncoding.EncodeToString([]byte("signs for " + def.Name))
+	request := broker.LoginRequest{Provider: def.Name, Flow: provider.FlowAPIKey, UI: pasting(a.fields)}
 	if def.NeedsBaseURL() {
 		request.BaseURL = "https://" + def.Name + ".own-installation.net"
 	}
@@ -91,11 +99,11 @@ func logIn(t *testing.T, b *broker.Broker, def *provider.Definition, n int) *acc
 	return a
 }
 
-// pasting is a human who pastes the same secret into every question.
-type pasting string
+// pasting is a human who pastes the field that is asked for.
+type pasting map[string]string
 
-func (p pasting) Secret(context.Context, login.Question) (secret.Text, error) {
-	return secret.New(string(p)), nil
+func (p pasting) Secret(_ context.Context, q login.Question) (secret.Text, error) {
+	return secret.New(p[strings.ReplaceAll(strings.ToLower(q.Label), " ", "_")]), nil
 }
 
 func (p pasting) Text(context.Context, login.Question) (string, error) { return "", login.ErrCancelled }
@@ -168,7 +176,7 @@ func ties(group []*account) bool {
 	}
 	table := provider.NewTable(entries)
 	for _, rule := range group[len(group)-1].def.Rules {
-		c := table.Candidates(sample(rule), rule.Port, rule.Path+"/")
+		c := table.Candidates(sample(rule), rule.Port, samplePath(rule)+"/")
 		if len(c) > 1 && c[0].Specificity == c[1].Specificity {
 			return true
 		}
@@ -183,13 +191,19 @@ func (w *world) print() {
 	for _, a := range w.accounts {
 		for _, injection := range a.def.Inject {
 			spec := injection.Spec()
-			place, received := placeOf(spec, "SECRET"), "(websockets only)"
+			place, received := placeOf(spec, strings.ToUpper), "(websockets only)"
 			switch {
-			case place.query:
-				received = "?" + place.name + "=" + place.value
 			case spec.Kind == "basic":
-				received = "Authorization: Basic base64(" + strings.NewReplacer("{api_key}", "SECRET", "{access_token}", "SECRET").Replace(spec.Username+":"+spec.Password) + ")"
-			case place.name != "":
+				received = "Authorization: Basic base64(" + fillIn(spec.Username+":"+spec.Password, strings.ToUpper) + ")"
+			case place.kind == "query":
+				received = "?" + place.name + "=" + place.value
+			case place.kind == "path":
+				received = "/" + place.value + "/"
+			case place.kind == "body":
+				received = "{" + place.name + ": " + place.value + "}"
+			case place.kind == "hmac":
+				received = place.name + ": the signature by SIGNING_KEY"
+			case place.kind == "header":
 				received = place.name + ": " + place.value
 			}
 			fmt.Fprintf(&b, "%-22s %-12s %3d/%-3d %s\n", a.def.Name, spec.Kind, a.calls, len(a.def.Rules), received)

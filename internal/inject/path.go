@@ -1,0 +1,86 @@
+package inject
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"authsome/internal/credential"
+)
+
+// compilePath is kind "path": a segment of the path that reads as Value with
+// the placeholder in the secret's place, for services that take the key
+// nowhere else. The client's own URL has the placeholder; nothing is added to
+// a path without it.
+func compilePath(s Spec) (Injection, error) {
+	if s.Name != "" || s.Username != "" || s.Password != "" {
+		return Injection{}, fmt.Errorf("path: has a value, no name, username or password")
+	}
+	value, err := parseText(s.Value)
+	if err != nil {
+		return Injection{}, fmt.Errorf("path: value: %w", err)
+	}
+	before, after, _ := strings.Cut(value.sample(Placeholder), Placeholder)
+	if strings.Contains(after, Placeholder) || !isSegment(before+after) {
+		return Injection{}, fmt.Errorf("path: value %q is not one field in a segment of letters, digits, dashes, underscores or colons", s.Value)
+	}
+	place := func(segment string) bool {
+		decoded, err := url.PathUnescape(segment)
+		return err == nil && strings.HasPrefix(decoded, before) && strings.HasSuffix(decoded, after) && strings.Contains(decoded, Placeholder)
+	}
+	return Injection{
+		fields: fields(value),
+		sent:   func(r *http.Request) []string { return segmentsSent(r, place) },
+		strip:  func(*http.Request) {}, // segments of other meaning stay
+		apply: func(r *http.Request, c credential.Credential) ([]string, error) {
+			return applyPath(r, c, value, place)
+		},
+	}, nil
+}
+
+// isSegment reports whether s is made of characters that a path segment has
+// without encoding, and that no server takes for anything else. Neither are
+// dots, so that no dot segment comes of it.
+func isSegment(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-_:", r))
+	})
+}
+
+func segmentsSent(r *http.Request, place func(string) bool) []string {
+	var sent []string
+	for segment := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
+		if strings.Contains(segment, Placeholder) && place(segment) {
+			decoded, _ := url.PathUnescape(segment)
+			sent = append(sent, decoded)
+		}
+	}
+	return sent
+}
+
+func applyPath(r *http.Request, c credential.Credential, value text, place func(string) bool) ([]string, error) {
+	if len(segmentsSent(r, place)) == 0 {
+		return nil, nil
+	}
+	whole, secrets, err := value.render(c)
+	if err != nil {
+		return nil, err
+	}
+	if !isSegment(whole) {
+		return nil, fmt.Errorf("%w: it holds a character that is not used in a path", credential.ErrInvalid)
+	}
+	segments := strings.Split(r.URL.EscapedPath(), "/")
+	for i := range segments {
+		if place(segments[i]) {
+			segments[i] = whole
+		}
+	}
+	raw := strings.Join(segments, "/")
+	path, err := url.PathUnescape(raw)
+	if err != nil {
+		return nil, fmt.Errorf("path: the encoding of the path is broken")
+	}
+	r.URL.Path, r.URL.RawPath = path, raw
+	return secrets, nil
+}

@@ -15,8 +15,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
@@ -92,6 +94,18 @@ func newAuthority(set hostSet, certify func(*x509.Certificate, *ecdsa.PrivateKey
 // PEM returns the root certificate, what a client has to trust, as one PEM
 // block.
 func (a *Authority) PEM() []byte { return slices.Clone(a.pem) }
+
+// SPKI returns the base64 of the SHA-256 of the SubjectPublicKeyInfo of the key
+// that all leaves share: a pin of RFC 7469, section 2.4, which Chromium takes
+// where it reads no certificates.
+func (a *Authority) SPKI() string {
+	der, err := x509.MarshalPKIXPublicKey(a.leaves.key.Public())
+	if err != nil {
+		return "" // not of a P-256 key
+	}
+	sum := sha256.Sum256(der)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
 
 // Hosts returns the hosts the authority was made for, sorted, each once.
 func (a *Authority) Hosts() []string { return a.hosts.list() }

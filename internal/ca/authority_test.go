@@ -5,8 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -369,5 +371,19 @@ func BenchmarkCachedLeaf(b *testing.B) {
 	a := mustNew(b, "api.a.test")
 	for b.Loop() {
 		mustLeaf(b, a, "api.a.test")
+	}
+}
+
+// TestSPKI: the hash is that of every leaf's key, and of no other run's.
+func TestSPKI(t *testing.T) {
+	a := mustNew(t, "api.example.com", "*.example.org")
+	for _, host := range []string{"api.example.com", "a.example.org"} {
+		sum := sha256.Sum256(mustLeaf(t, a, host).Leaf.RawSubjectPublicKeyInfo)
+		if want := base64.StdEncoding.EncodeToString(sum[:]); a.SPKI() != want {
+			t.Errorf("%s: %s, want %s", host, a.SPKI(), want)
+		}
+	}
+	if mustNew(t, "api.example.com").SPKI() == a.SPKI() {
+		t.Error("two runs have one key")
 	}
 }

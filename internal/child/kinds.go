@@ -10,7 +10,9 @@ type Program struct {
 	Limits    string   // what a run can't do for it; "" for nothing known
 	Cover     string   // what to do then, often a command
 	Unserved  bool     // a run does nothing for it
+	Direct    bool     // it may know of no proxy variable, and goes to its server then
 	Uncertain bool     // whether a run serves it depends on how it was made
+	Stores    []string // trust stores that it reads, as `ca install --store` names them: with the run's authority there it is served
 }
 
 // Programs returns the kinds that Recognize tells apart. docs/clients.md shows
@@ -19,9 +21,14 @@ func Programs() []Program {
 	return append(languagePrograms(), append(toolPrograms(), nativePrograms()...)...)
 }
 
+// Unknown is the ID of the kind of what Recognize does not know.
+const Unknown = "unknown"
+
 const (
 	coverExport = "authsome export PROVIDER, and run it without authsome"
 	coverOption = `its own option for certificates, with "$SSL_CERT_FILE", inside the run`
+	coverStore  = "authsome ca install --store system"
+	coverEither = coverStore + "; or " + coverOption
 )
 
 func languagePrograms() []Program {
@@ -43,14 +50,14 @@ func languagePrograms() []Program {
 		{ID: "java", Title: "Java", Names: []string{"java", "mvn", "gradle", "kotlin", "scala", "jshell", "groovy", "clojure", "sbt"}, Config: "gradle",
 			Variables: []string{"JAVA_TOOL_OPTIONS"}, Limits: "a program with a trust store of its own; and Java sends no password to a proxy, which macOS and Windows need", Cover: coverExport},
 		{ID: "dotnet", Title: ".NET", Names: []string{"dotnet", "pwsh"}, Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"},
-			Limits: "on macOS and Windows it reads the system's certificates only", Cover: coverExport},
+			Limits: "on macOS and Windows it reads the system's certificates only", Stores: []string{"system"}, Cover: coverStore},
 	}
 }
 
 func toolPrograms() []Program {
 	return []Program{
 		{ID: "curl", Title: "curl", Names: []string{"curl"}, Config: "curl", Variables: []string{"HTTPS_PROXY", "CURL_CA_BUNDLE"},
-			Limits: "Windows' own curl reads the system's certificates only", Cover: coverOption},
+			Limits: "Windows' own curl reads the system's certificates only", Stores: []string{"system"}, Cover: coverEither},
 		{ID: "wget", Title: "wget", Names: []string{"wget"}, Variables: []string{"https_proxy", "WGETRC"}},
 		{ID: "git", Title: "git", Names: []string{"git", "git-remote-http", "git-remote-https"}, Config: "git", Variables: []string{"GIT_CONFIG_COUNT", "GIT_SSL_CAINFO", "HTTPS_PROXY"},
 			Limits: "a repository's own remote.NAME.proxy is not overridden"},
@@ -67,31 +74,39 @@ func toolPrograms() []Program {
 			Limits: "it drops the variables, and the proxy serves your own user only", Cover: "sudo outside, authsome inside: sudo -u USER authsome run -- COMMAND"},
 		{ID: "elsewhere", Title: "a command in a container or on another machine", Names: []string{"docker", "podman", "nerdctl", "ssh", "mosh", "wsl", "flatpak", "snap", "vagrant"}, Unserved: true,
 			Limits: "what it starts gets no variables of the run, and a proxy on loopback is not there", Cover: "authsome run inside, or authsome export PROVIDER"},
-		{ID: "uncovered", Title: "certificates from no variable", Names: []string{"aria2c", "hg", "svn", "apt", "apt-get"}, Unserved: true,
-			Variables: []string{"HTTPS_PROXY"}, Limits: "it reads certificates from no variable; svn knows of no proxy", Cover: coverOption},
-		{ID: "browser", Title: "browser, Electron", Names: []string{"chromium", "chrome", "google-chrome", "chromium-browser", "microsoft-edge", "brave-browser", "firefox", "code", "cursor", "electron"}, Unserved: true,
-			Variables: []string{"HTTPS_PROXY"}, Limits: "it trusts a database of its own only", Cover: coverExport},
+		{ID: "uncovered", Title: "certificates from no variable", Names: []string{"aria2c", "apt", "apt-get"}, Unserved: true, Stores: []string{"system"},
+			Variables: []string{"HTTPS_PROXY"}, Limits: "it reads certificates from no variable", Cover: coverEither},
+		{ID: "hg", Title: "Mercurial", Names: []string{"hg"}, Unserved: true, Stores: []string{"system"}, Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"},
+			Limits: "Debian's configuration names the system's certificates, and so SSL_CERT_FILE does not count", Cover: coverStore + `; or hg --config web.cacerts="$SSL_CERT_FILE", inside the run`},
+		{ID: "svn", Direct: true, Title: "Subversion", Names: []string{"svn"}, Unserved: true,
+			Limits: "it knows of no variable", Cover: "its options servers:global:http-proxy-host, http-proxy-port and ssl-authority-files, inside the run"},
+		{ID: "chromium", Title: "Chromium and its kin", Unserved: true, Stores: []string{"chromium"},
+			Names:     []string{"chromium", "chromium-browser", "chrome", "google-chrome", "google-chrome-stable", "microsoft-edge", "microsoft-edge-stable", "brave-browser", "electron", "code", "cursor"},
+			Variables: []string{"HTTPS_PROXY", "NODE_OPTIONS"}, Limits: "it trusts the database in your home folder only, unless Node.js drives it: Puppeteer, Playwright",
+			Cover: `authsome ca install --store chromium; or, with a profile of its own, --ignore-certificate-errors-spki-list="$(authsome ca show --spki)", inside the run`},
+		{ID: "firefox", Title: "Firefox", Names: []string{"firefox", "firefox-esr"}, Unserved: true, Stores: []string{"firefox"},
+			Variables: []string{"HTTPS_PROXY"}, Limits: "it trusts its profile's database only", Cover: "authsome ca install --store firefox"},
 	}
 }
 
 func nativePrograms() []Program {
 	return []Program{
-		{ID: "go", Title: "built with Go", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE", "GODEBUG"},
-			Limits: "on macOS and Windows one built with Go 1.26 or before reads the system's certificates only; one with a bare http.Transport knows of no proxy", Cover: coverExport},
+		{ID: "go", Direct: true, Title: "built with Go", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE", "GODEBUG"},
+			Limits: "on macOS and Windows one built with Go 1.26 or before reads the system's certificates only; one with a bare http.Transport knows of no proxy", Stores: []string{"system"}, Cover: coverStore + "; or " + coverExport},
 		{ID: "rustls-bundled", Title: "rustls with roots built in", Variables: []string{"HTTPS_PROXY"}, Unserved: true,
 			Limits: "its certificates are built in (webpki-roots), and no variable adds one", Cover: coverExport},
-		{ID: "rustls", Title: "rustls with the system's roots", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"},
+		{ID: "rustls", Direct: true, Title: "rustls with the system's roots", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"},
 			Limits: "ureq 2 knows of no proxy", Cover: coverExport},
-		{ID: "libcurl-gnutls", Title: "linked to libcurl-gnutls", Variables: []string{"HTTPS_PROXY"}, Unserved: true,
-			Limits: "its library reads certificates from no variable", Cover: coverOption},
-		{ID: "gnutls", Title: "linked to GnuTLS", Variables: []string{"HTTPS_PROXY"}, Unserved: true,
-			Limits: "its library reads certificates from no variable", Cover: coverOption},
-		{ID: "nss", Title: "linked to NSS", Variables: []string{"HTTPS_PROXY"}, Unserved: true,
-			Limits: "it trusts a database of its own only", Cover: coverExport},
-		{ID: "openssl", Title: "linked to OpenSSL", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"},
+		{ID: "libcurl-gnutls", Title: "linked to libcurl-gnutls", Variables: []string{"HTTPS_PROXY"}, Unserved: true, Stores: []string{"system"},
+			Limits: "its library reads certificates from no variable", Cover: coverEither},
+		{ID: "gnutls", Direct: true, Title: "linked to GnuTLS", Variables: []string{"HTTPS_PROXY"}, Unserved: true, Stores: []string{"system"},
+			Limits: "its library reads certificates from no variable", Cover: coverEither},
+		{ID: "nss", Direct: true, Title: "linked to NSS", Variables: []string{"HTTPS_PROXY"}, Unserved: true,
+			Limits: "it trusts a database of its own only", Cover: `certutil -A -t C,, -n authsome -i "$AUTHSOME_CA_FILE" -d sql:FOLDER, inside the run; or ` + coverExport},
+		{ID: "openssl", Direct: true, Title: "linked to OpenSSL", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"},
 			Limits: "whether it reads the proxy variables is its own choice", Uncertain: true, Cover: coverExport},
 		{ID: "libcurl", Title: "linked to libcurl", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"}},
-		{ID: "unknown", Title: "not recognized", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"}, Uncertain: true,
+		{ID: Unknown, Title: "not recognized", Variables: []string{"HTTPS_PROXY", "SSL_CERT_FILE"}, Uncertain: true,
 			Limits: "nothing is known of it: try it, and look at authsome log", Cover: coverExport},
 	}
 }

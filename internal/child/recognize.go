@@ -39,7 +39,7 @@ func Recognize(path string) Recognized {
 		}
 	}
 	if interpreter, options, ok := readShebang(target); ok {
-		r := Recognized{Program: programOf("unknown"), By: interpreter, Options: options}
+		r := Recognized{Program: programOf(Unknown), By: interpreter, Options: options}
 		if p, ok := programNamed(filepath.Base(interpreter)); ok {
 			r.Program = p
 		}
@@ -167,7 +167,7 @@ func nativeKind(libraries []string, marks map[string]bool) string {
 	case links("libgnutls"):
 		return "gnutls"
 	}
-	return "unknown"
+	return Unknown
 }
 
 // maxBinary bounds what is read of a program.

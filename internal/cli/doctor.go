@@ -31,7 +31,8 @@ func newDoctor(a *app) *cobra.Command {
 
 With a command after --, tell what it is and what it needs in a run instead:
 which variables serve it, what in your configuration files defeats them, what a
-run can't do for it, and what to do then. It changes nothing and starts nothing.
+run can't do for it, and what to do then. It changes nothing and does not start
+the command.
 ` + exitCodes(0, 1),
 		Example: "  authsome doctor\n  authsome doctor -- gh repo list\n  authsome doctor --json",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,7 +42,7 @@ run can't do for it, and what to do then. It changes nothing and starts nothing.
 			case dash != 0 || len(args) == 0 || args[0] == "":
 				return usage(c, errors.New("which command? authsome doctor -- COMMAND [ARGS...]"))
 			}
-			return a.doctorCommand(args)
+			return a.doctorCommand(c.Context(), args)
 		},
 	}
 }

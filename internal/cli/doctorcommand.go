@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"authsome/internal/child"
+	"authsome/internal/truststore"
 )
 
 // needs is what `doctor -- COMMAND` says of a command.
@@ -25,17 +27,20 @@ type needs struct {
 }
 
 // doctorCommand explains what a command will need in a run. It starts nothing.
-func (a *app) doctorCommand(args []string) error {
+func (a *app) doctorCommand(ctx context.Context, args []string) error {
 	path, err := child.LookPath(args[0], a.getenv("PATH"))
 	if err != nil {
-		return a.diagnose([]check{result("program", "", err)}, nil)
+		path = args[0] // a notice may have a client's word for its name
 	}
 	found := child.Recognize(path)
+	if err != nil && found.ID == child.Unknown {
+		return a.diagnose([]check{result("program", "", err)}, nil)
+	}
 	n := &needs{
 		Path: path, Kind: found.ID, Title: found.Title, Version: found.Version, Interpreter: found.By,
 		Variables: append([]string{}, found.Variables...), Limits: limits(found), Cover: found.Cover,
 	}
-	checks := []check{{Name: "program", OK: true, Detail: path}, n.kind(found)}
+	checks := []check{result("program", path, err), n.kind(found, a.installedIn(ctx, found.Stores))}
 	if len(n.Variables) > 0 {
 		checks = append(checks, check{Name: "variables", OK: true, Detail: strings.Join(n.Variables, ", ")})
 	}
@@ -62,8 +67,9 @@ func (a *app) diagnose(checks []check, n *needs) error {
 	return nil
 }
 
-// kind says whether a run serves the kind of program.
-func (n *needs) kind(found child.Recognized) check {
+// kind says whether a run serves the kind of program; installed, that a store
+// it reads has the authority below which runs are.
+func (n *needs) kind(found child.Recognized, installed bool) check {
 	detail := found.Title
 	for _, more := range []string{found.Version, found.By} {
 		if more != "" {
@@ -71,6 +77,10 @@ func (n *needs) kind(found child.Recognized) check {
 		}
 	}
 	c := check{Name: "kind", OK: !found.Unserved && !(found.ID == "go" && ignoresVariable(runtime.GOOS, found.Version)), Detail: detail}
+	if !c.OK && installed {
+		c.OK, c.Detail = true, c.Detail+", served by what authsome ca install has put into its store"
+		return c
+	}
 	if !c.OK || found.Uncertain || found.Cover != "" && len(n.Limits) > 0 {
 		c.Hint = cmp.Or(found.Cover, "authsome export PROVIDER")
 		if c.OK {
@@ -78,6 +88,27 @@ func (n *needs) kind(found child.Recognized) check {
 		}
 	}
 	return c
+}
+
+// installedIn reports whether one of the trust stores has the installed
+// authority. It asks the certificates that lie beside the vault, which need no
+// key.
+func (a *app) installedIn(ctx context.Context, stores []string) bool {
+	h, err := a.home()
+	if err != nil || len(stores) == 0 {
+		return false
+	}
+	kept := &authority{home: h}
+	kept.adopt()
+	certs, _ := kept.certs()
+	system := a.stores()
+	for _, cert := range certs {
+		targets, _ := truststore.Find(system, cert, stores)
+		if slices.ContainsFunc(targets, func(t truststore.Target) bool { return t.Has(ctx, system, cert) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // limits are what a run can't do for a program, in words.

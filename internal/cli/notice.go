@@ -99,10 +99,15 @@ func (s *stage) unauthorized(host string, use broker.Use) {
 		host, use.Provider, use.Connection, use.Provider, use.Connection, use.Provider, use.Connection)
 }
 
-// idle tells in the debug log that a command never came to the proxy: most
-// commands that do not have no need to.
-func (s *stage) idle(command string) {
-	if !s.asked.Load() {
-		s.app.log.Debug("the command made no connection through the proxy", "see", "authsome doctor -- "+command)
+// idle tells of a command that never came to the proxy: in the debug log, for
+// most that do not have no need to, and the user when it failed and is of a
+// kind that may go around.
+func (s *stage) idle(path, name string, code int) {
+	if s.asked.Load() {
+		return
+	}
+	s.app.log.Debug("the command made no connection through the proxy", "see", "authsome doctor -- "+name)
+	if code != 0 && child.Recognize(path).Direct {
+		s.app.notice("authsome: %s ended with %d and came with no request to this run's proxy: it may go around. `authsome doctor -- %s` says what it needs", name, code, name)
 	}
 }

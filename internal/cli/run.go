@@ -164,7 +164,7 @@ func (a *app) run(ctx context.Context, o runOptions, args []string) error {
 	}
 	command.Env = stage.env
 	code, err := command.Run(ctx)
-	stage.idle(args[0])
+	stage.idle(command.Path, args[0], code)
 	if err != nil {
 		return &exitError{child.ExitCode(err), err}
 	}

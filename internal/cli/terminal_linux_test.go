@@ -157,6 +157,7 @@ func TestTerminal(t *testing.T) {
 		"C008_stop_and_continue": stopAndContinue,
 		"C008_rejected":          rejected,
 		"E006_export":            exportOnTerminal,
+		"notice_held":            noticeHeld,
 		"register_yes":           func(t *testing.T, w *world) { confirm(t, w, "y\r", 0) },
 		"register_YES":           func(t *testing.T, w *world) { confirm(t, w, " YES \r", 0) },
 		"register_no":            func(t *testing.T, w *world) { confirm(t, w, "n\r", 8) },
@@ -286,5 +287,18 @@ func confirm(t *testing.T, w *world, typed string, code int) {
 	_, err := os.Stat(w.home("providers", "acme.json"))
 	if (err == nil) != (code == 0) {
 		t.Errorf("exit %d, and the definition: %v", code, err)
+	}
+}
+
+// noticeHeld: while a program has the screen for itself, a run says nothing;
+// what it has to say comes at the end.
+func noticeHeld(t *testing.T, w *world) {
+	w.login(t, "openai", w.Canary("key"))
+	w.env = append(w.env, "LAB_CA="+w.CA())
+	x := onTerminal(t, w, nil, "run", "--", "sh", "-c", `stty raw -echo; curl -s --cacert "$LAB_CA" https://api.openai.com/v1/models; printf 'drawn\r\n'; stty sane; exit 0`)
+	x.exits(0)
+	x.shows("authsome doctor -- curl", 1)
+	if drawn, after, _ := strings.Cut(x.seen(), "drawn"); strings.Contains(drawn, "authsome:") || !strings.Contains(after, "curl does not accept this run's certificate") {
+		t.Errorf("on the screen: %q", x.seen())
 	}
 }

@@ -71,8 +71,12 @@ func (t *trust) extend(hosts []string) (rootPath, bundlePath string, err error) 
 	}
 	all := append(slices.Clone(t.authorities), added...)
 	var extra []byte // ours first: who takes one certificate takes the first
+	var keys []string
 	for _, a := range all {
-		extra = append(extra, a.PEM()...)
+		extra, keys = append(extra, a.PEM()...), append(keys, a.SPKI())
+	}
+	if _, err := t.dir.Write(spkiFile, strings.NewReader(strings.Join(keys, ","))); err != nil {
+		return "", "", err
 	}
 	extra = ca.Bundle(extra, t.own)
 	if rootPath, err = t.dir.Write("ca.pem", bytes.NewReader(extra)); err != nil {
@@ -94,6 +98,10 @@ func (t *trust) extend(hosts []string) (rootPath, bundlePath string, err error) 
 }
 
 const javaStore = "trust.p12"
+
+// spkiFile has the hashes of the keys of the run's certificates, beside ca.pem:
+// the shim and `ca show --spki` look there.
+const spkiFile = "spki.txt"
 
 // javaPath is where the trust store for Java is, "" without one.
 func (t *trust) javaPath() string {

@@ -276,3 +276,21 @@ func TestDrain(t *testing.T) {
 		t.Errorf("shutdown took %v", took)
 	}
 }
+
+// TestAgentName: a client is called as it calls itself, and a browser by its
+// own name.
+func TestAgentName(t *testing.T) {
+	for agent, want := range map[string]string{
+		"curl/7.88.1":              "curl",
+		"Go-http-client/1.1 extra": "Go-http-client",
+		"":                         "",
+		"\x1b[31mred/1":            "",
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36": "chrome",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                                        "firefox",
+		"Mozilla/5.0 (compatible)": "",
+	} {
+		if got := agentName(agent); got != want {
+			t.Errorf("%q: %q, want %q", agent, got, want)
+		}
+	}
+}

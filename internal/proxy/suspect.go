@@ -54,9 +54,23 @@ func (c *client) program() string {
 			}
 		}
 	}
-	product, _, _ := strings.Cut(c.agent, " ")
+	return agentName(c.agent)
+}
+
+// agentName is the first product of a User-Agent (RFC 9110, section 10.1.5);
+// browsers all call themselves Mozilla there, and have their own name further on.
+func agentName(agent string) string {
+	product, _, _ := strings.Cut(agent, " ")
 	product, _, _ = strings.Cut(product, "/")
-	return plainName(product)
+	if product != "Mozilla" {
+		return plainName(product)
+	}
+	for _, browser := range []string{"Firefox", "Chrome"} {
+		if strings.Contains(agent, browser+"/") {
+			return strings.ToLower(browser)
+		}
+	}
+	return ""
 }
 
 // plainName is s when it is printable ASCII of moderate length, else "": the

@@ -109,7 +109,7 @@ func TestCost_files(t *testing.T) {
 	}
 	records := opened["HOME/vault/RECORD"]
 	want := []string{
-		".authsome.ini.new", ".bundle.pem.new", ".ca.pem.new", ".shim.cjs.new", ".sitecustomize.py.new", ".trust.p12.new", ".wgetrc.new", "/dev/null", "/dev/tty", "/etc/gitconfig", "/etc/ssl/certs/ca-certificates.crt", "CA", "HOME/providers", "HOME/providers/one.json", "HOME/providers/three.json", "HOME/providers/two.json",
+		".authsome.ini.new", ".bundle.pem.new", ".ca.pem.new", ".shim.cjs.new", ".sitecustomize.py.new", ".spki.txt.new", ".trust.p12.new", ".wgetrc.new", "/dev/null", "/dev/tty", "/etc/gitconfig", "/etc/ssl/certs/ca-certificates.crt", "CA", "HOME/providers", "HOME/providers/one.json", "HOME/providers/three.json", "HOME/providers/two.json",
 		"HOME/vault", "HOME/vault.key", "HOME/vault/.generation", "HOME/vault/RECORD", "HOME/vault/header", "RUN", "TMP", "TMP/RUN", "php", "py",
 	}
 	delete(opened, "") // the system's

@@ -42,6 +42,7 @@ const (
 const (
 	byTransparent = "the client's own proxy setting, or [export](export.md)"
 	byOption      = "its own option, with `$SSL_CERT_FILE`"
+	byStore       = "[ca install](ca.md)"
 )
 
 // A report is what came of a client, by the logs of the upstream and the trap.

@@ -60,9 +60,9 @@ func nodeClients() []client {
 	const byEnvironment = "axios request needle grpc ws-proxy-agent"
 	var all []client
 	for _, runtime := range []struct{ name, from, shim, environment string }{
-		{"node20", "20", everywhere, byEnvironment},
+		{"node20", "20", everywhere + " playwright", byEnvironment},
 		{"node22", "22", everywhere + " websocket", byEnvironment},
-		{"node24", "24", everywhere + " websocket", byEnvironment},
+		{"node24", "24", everywhere + " websocket puppeteer", byEnvironment},
 	} {
 		binary := module(runtime.name + "/bin/node")
 		for library := range strings.FieldsSeq(runtime.shim) {

@@ -11,6 +11,8 @@ const own = "api.example.com"
 func programs() []client {
 	const kind, url = "Programs", "https://api.openai.com/v1/models"
 	const user = "https://api.github.com/user"
+	const chromium = "exec chromium --headless --no-sandbox --dump-dom"
+	const image = `'data:text/html,<img src="` + url + `">'` // a page has an icon, which is asked for or not
 	all := []client{
 		{Name: "curl", Command: []string{"curl", "-sS", url}, Host: "api.openai.com"},
 		{Name: "curl HTTP/1.1", Command: []string{"curl", "-sS", "--http1.1", url}, Host: "api.openai.com"},
@@ -34,6 +36,8 @@ func programs() []client {
 		{Name: "gh", Command: []string{"gh", "api", "user"}, Host: "api.github.com"},
 		{Name: "kubectl", Command: []string{"kubectl", "--server=https://kube.example.com", "get", "--raw", "/version"}, Host: "kube.example.com"},
 		{Name: "rclone", Command: []string{"rclone", "--retries=1", "--low-level-retries=1", "cat", ":http,url='https://files.example.com/':a"}, Host: "files.example.com", Times: 2},
+		{Name: "Chromium, own profile", By: itself, Command: []string{"sh", "-c", chromium + ` --user-data-dir="$PWD/p" --ignore-certificate-errors-spki-list="$(authsome ca show --spki)" ` + image}, Host: "api.openai.com"},
+		{Name: "Chromium", Want: stopped, Cover: byStore, Command: []string{"sh", "-c", chromium + " " + image}, Host: "api.openai.com"},
 		{Name: "AWS CLI", Command: []string{"/usr/bin/aws", "--region=us-east-1", "--no-sign-request", "s3api", "head-bucket", "--bucket=a", "--endpoint-url=https://s3.example.com"}, Host: "s3.example.com"},
 		{Name: "s3cmd", Command: []string{"s3cmd", "--access_key=a", "--secret_key=a", "--host=s3.example.com", "--host-bucket=s3.example.com", "info", "s3://a"}, Host: "s3.example.com", Times: 2},
 		{Name: "libcurl GnuTLS, C", Want: stopped, Cover: byOption, Command: []string{built("curl-gnutls"), url}, Host: "api.openai.com"},

@@ -128,6 +128,7 @@ func (w *world) furnish() error {
 		name, _, _ := strings.Cut(entry, "=")
 		return name == "SSL_CERT_FILE" || name == "HTTPS_PROXY" && w.name == corporate
 	})
+	w.env = append(w.env, "PATH="+filepath.Dir(w.bin)+":"+os.Getenv("PATH"))
 	if w.name == corporate {
 		return w.furnishCorporate()
 	}

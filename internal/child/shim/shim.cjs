@@ -3,13 +3,37 @@
 // variables, so tls.connect is replaced: it asks the proxy for a tunnel with
 // CONNECT and does its TLS inside. A connection that brings a socket of its own
 // (an agent with a proxy), a local name and a host of NO_PROXY are left alone.
-// Certificates are checked as ever. If anything here fails, nothing is changed.
+// Certificates are checked as ever. Browsers that a program drives are told of
+// the run's keys. If anything here fails, nothing is changed.
 'use strict';
 try {
   const url = process.env.AUTHSOME_PROXY;
   const tls = url && require('tls');
-  if (tls && !tls.connect[Symbol.for('authsome.shim')]) install(tls, new URL(url));
+  if (tls && !tls.connect[Symbol.for('authsome.shim')]) {
+    install(tls, new URL(url));
+    require('diagnostics_channel').subscribe('child_process', introduce);
+  }
 } catch { /* the program runs as it would without us */ }
+
+// Chromium and its kin read certificates from no variable. One that a program
+// drives has a profile of its own, and so takes the hashes of the keys that the
+// run's certificates have. The channel costs nothing until a process is started.
+function introduce({ process: child }) {
+  const spawn = child.spawn;
+  const flag = '--ignore-certificate-errors-spki-list=';
+  child.spawn = function (options, ...rest) {
+    try {
+      const { args } = options;
+      if (args.some((a) => /^--user-data-dir=/.test(a))) {
+        const keys = require('fs').readFileSync(process.env.AUTHSOME_CA_FILE.replace(/[^/\\]*$/, 'spki.txt'), 'utf8');
+        const own = args.findIndex((a) => a.startsWith(flag));
+        if (own < 0) args.splice(1, 0, flag + keys);
+        else args[own] += `,${keys}`;
+      }
+    } catch { /* it starts as it would without us */ }
+    return spawn.call(this, options, ...rest);
+  };
+}
 
 function install(tls, proxy) {
   const net = require('net');

@@ -56,6 +56,38 @@ func TestVault_V004_kill(t *testing.T) {
 	}
 }
 
+// V004: so is it with rekeys that are killed at random moments.
+func TestRekey_V004_kill(t *testing.T) {
+	if part, ok := childOf(t); ok {
+		rekeyForever(t, part)
+		return
+	}
+	o := options(t)
+	want := furnished(t, create(t, o))
+	for range crashRounds {
+		cmd := child{Home: home(o)}.command(t)
+		kill(t, cmd, map[string]int{})
+		v, err := vault.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantContents(t, v, o, want)
+		if n := recordFiles(t, o); n != len(want) {
+			t.Errorf("%d record files after a look, want %d", n, len(want))
+		}
+	}
+}
+
+func rekeyForever(t *testing.T, home string) {
+	o := vault.Options{Dir: filepath.Join(home, "vault"), KeyFile: filepath.Join(home, "vault.key")}
+	v, err := vault.Open(t.Context(), o)
+	for n := 1; err == nil; n++ {
+		fmt.Println("wrote rekey", n)
+		err = v.Rekey(t.Context(), vault.Change{})
+	}
+	fmt.Println("broken", err)
+}
+
 // crashWrite writes rising numbers until killed, and says what is done.
 func crashWrite(t *testing.T, part string) {
 	fields := strings.SplitN(part, " ", 3)

@@ -103,6 +103,15 @@ func (d *Dir) List(ctx context.Context) ([]string, error) {
 // Lock implements Store, on a file of its own: the blob's file is replaced by
 // every Put. Lock files stay, since removing one lets two holders in.
 func (d *Dir) Lock(ctx context.Context, name string) (func(), error) {
+	return d.acquire(ctx, name, false)
+}
+
+// Share implements Store.
+func (d *Dir) Share(ctx context.Context, name string) (func(), error) {
+	return d.acquire(ctx, name, true)
+}
+
+func (d *Dir) acquire(ctx context.Context, name string, shared bool) (func(), error) {
 	if err := firstError(ctx.Err(), checkName(name)); err != nil {
 		return nil, err
 	}
@@ -111,7 +120,7 @@ func (d *Dir) Lock(ctx context.Context, name string) (func(), error) {
 		return nil, err
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
-		if err := tryLock(f); err == nil {
+		if err := tryLock(f, shared); err == nil {
 			return func() { f.Close() }, nil
 		} else if !isLocked(err) {
 			f.Close()

@@ -39,6 +39,10 @@ var (
 	// ErrKeyring: the OS keyring is absent, locked, denies, or does not answer.
 	ErrKeyring = errors.New("OS keyring is unavailable")
 	ErrSource  = errors.New("unknown key source")
+	// ErrKeyThere: a key file that this vault does not use stands in the way.
+	ErrKeyThere = errors.New("there is a key already that is not this vault's")
+	// ErrLocked: the key needs a human, who is not there or did not answer.
+	ErrLocked = errors.New("vault is locked")
 )
 
 // storeError names what the operating system refused. Errors it has no

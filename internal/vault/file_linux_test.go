@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"authsome/internal/vault"
@@ -86,4 +87,10 @@ func roomAgain(t *testing.T, v *vault.Vault, o vault.Options) {
 	wantErr(t, v.Delete(ctx, "fill", "0"), nil)
 	wantErr(t, v.Delete(ctx, "fill", "1"), nil)
 	put(t, v, "p", "k", "data2")
+	full := withoutGeneration(t, o)
+	wantErr(t, v.Rekey(ctx, vault.Change{}), vault.ErrNoSpace)
+	if diff := cmp.Diff(full, withoutGeneration(t, o)); diff != "" {
+		t.Errorf("a rekey without space changed files (-before +after):\n%s", diff)
+	}
+	wantData(t, v, "p", "k", "data2")
 }

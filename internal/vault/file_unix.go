@@ -48,8 +48,12 @@ func syncDir(path string) error {
 
 func replace(temp, path string) error { return os.Rename(temp, path) }
 
-func tryLock(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+func tryLock(f *os.File, shared bool) error {
+	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
+	err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if err != nil {
 		return fmt.Errorf("%s: lock: %w", f.Name(), err)
 	}

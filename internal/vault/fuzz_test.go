@@ -11,7 +11,7 @@ import (
 
 func testKeys(tb testing.TB) (header, keys) {
 	key := secret.New(string(make([]byte, keySize)))
-	h, err := newHeader(vaultID{1, 2, 3}, SourceFile, key)
+	h, _, err := newHeader(vaultID{1, 2, 3}, SourceFile, key)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -41,16 +41,17 @@ func FuzzHeader(f *testing.F) {
 }
 
 func FuzzKeyFile(f *testing.F) {
-	f.Add(encodeKeyFile(newKey()))
+	f.Add(encodeKeyFile([]secret.Text{newKey()}))
+	f.Add(encodeKeyFile([]secret.Text{newKey(), newKey()}))
 	f.Add([]byte("authsome-key 1\n"))
 	f.Add([]byte("authsome-key 1"))
 	f.Add([]byte("authsome-key 2\nx\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		key, err := parseKeyFile(data)
+		keys, err := parseKeyFile(data)
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(data, encodeKeyFile(key)) || len(key.Reveal()) != keySize {
+		if !bytes.Equal(data, encodeKeyFile(keys)) || len(keys[0].Reveal()) != keySize {
 			t.Error("printed again, the key file differs")
 		}
 	})
@@ -84,6 +85,28 @@ func FuzzContent(f *testing.F) {
 		profile, r, ok := parseContent(b)
 		if ok && !bytes.Equal(b, encodeContent(profile, r)) {
 			t.Error("printed again, the content differs")
+		}
+	})
+}
+
+// What a header asks of Argon2id is within bounds before any memory is taken.
+func FuzzArgon(f *testing.F) {
+	f.Add(argonParameters{time: argonTime, memory: argonMemory, threads: argonThreads}.String())
+	f.Add("argon2id t=4294967295 m=4294967295 p=255 salt=AAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("argon2id t=3 m=65536 p=4 salt=")
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := parseArgon(text); err == nil && (p.String() != text || p.memory > 1<<20 || p.time > 16 || p.threads > 16) {
+			t.Errorf("%q was accepted", text)
+		}
+	})
+}
+
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(string(journal{true, vaultID{1}, SourceFile}.record().Data)))
+	f.Add([]byte(" file"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if j := parseJournal(data); j.found && !bytes.EqualFold(j.record().Data, data) {
+			t.Error("printed again, the journal differs")
 		}
 	})
 }

@@ -25,13 +25,14 @@ const (
 //	authsome-vault 1
 //	id 00112233445566778899aabbccddeeff
 //	algorithm xchacha20-poly1305
-//	source keyring
+//	source keyring [PARAMETERS]
 //	key BASE64
 //	sum SHA256
 //
-// where key is the vault's data key, sealed under the key source's key with
-// the lines above it as associated data, and sum is the hash of all lines
-// above it: it tells an accident (ErrDamaged) from a wrong key.
+// where PARAMETERS are what the key source needs that is no secret, key is the
+// vault's data key, sealed under the source's key with the lines above it as
+// associated data, and sum is the hash of all lines above it: it tells an
+// accident (ErrDamaged) from a wrong key.
 type header struct {
 	id        vaultID
 	algorithm string
@@ -39,17 +40,18 @@ type header struct {
 	wrapped   []byte
 }
 
-// newHeader makes a vault: a fresh data key, wrapped.
-func newHeader(id vaultID, source string, key secret.Text) (header, error) {
+// newHeader makes a vault: a fresh data key, wrapped. It returns the keys too.
+func newHeader(id vaultID, source string, key secret.Text) (header, keys, error) {
 	h := header{id: id, algorithm: algorithm, source: source}
 	aead, err := h.wrapper(key)
 	if err != nil {
-		return header{}, err
+		return header{}, keys{}, err
 	}
 	dataKey := make([]byte, keySize)
 	rand.Read(dataKey)
 	h.wrapped = sealBox(aead, dataKey, []byte(h.associated()))
-	return h, nil
+	derived, err := deriveKeys(id, dataKey)
+	return h, derived, err
 }
 
 // unwrap returns the keys of the vault, or ErrWrongKey.

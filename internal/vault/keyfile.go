@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"authsome/internal/secret"
 )
@@ -18,63 +19,112 @@ type fileSource struct{ path string }
 //	authsome-key 1
 //	BASE64
 //
-// Whoever copies both the file and the vault has everything in it.
+// with one more line while a Rekey is under way, and after one that was
+// interrupted. Whoever copies both the file and the vault has everything in it.
 func FileSource(path string) KeySource { return fileSource{path} }
 
 func (fileSource) Name() string       { return SourceFile }
+func (fileSource) Parameters() string { return "" }
 func (s fileSource) Describe() string { return "file " + s.path }
 
-func (s fileSource) Load(context.Context) (secret.Text, error) {
+func (s fileSource) Load(context.Context) ([]secret.Text, error) {
 	data, err := readFile(s.path, 256)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return secret.Text{}, fmt.Errorf("%s: %w", s.path, ErrKeyMissing)
+		return nil, fmt.Errorf("%s: %w", s.path, ErrKeyMissing)
 	case errors.Is(err, ErrTooLarge):
-		return secret.Text{}, fmt.Errorf("%s: %w: too long", s.path, ErrKeyFormat)
+		return nil, fmt.Errorf("%s: %w: too long", s.path, ErrKeyFormat)
 	case err != nil:
-		return secret.Text{}, err
+		return nil, err
 	}
 	if err := checkDir(filepath.Dir(s.path)); err != nil {
-		return secret.Text{}, err
+		return nil, err
 	}
-	key, err := parseKeyFile(data)
+	keys, err := parseKeyFile(data)
 	if err != nil {
-		return secret.Text{}, fmt.Errorf("%s: %w", s.path, err)
+		return nil, fmt.Errorf("%s: %w", s.path, err)
 	}
-	return key, nil
+	return keys, nil
 }
 
 func (s fileSource) Create(ctx context.Context) (secret.Text, error) {
-	key, err := s.Load(ctx)
-	if !errors.Is(err, ErrKeyMissing) {
-		return key, err
+	keys, err := s.Load(ctx)
+	if errors.Is(err, ErrKeyMissing) {
+		return s.Renew(ctx, secret.Text{})
+	} else if err != nil {
+		return secret.Text{}, err
+	}
+	return keys[0], nil
+}
+
+// Renew refuses to take the place of a key that is not the one in use: it may
+// be all that opens another vault.
+func (s fileSource) Renew(ctx context.Context, inUse secret.Text) (secret.Text, error) {
+	_, err := s.Load(ctx)
+	if err == nil && inUse.IsZero() {
+		return secret.Text{}, fmt.Errorf("%s: %w", s.path, ErrKeyThere)
+	} else if err != nil && !errors.Is(err, ErrKeyMissing) {
+		return secret.Text{}, err
 	}
 	if err := makeDir(filepath.Dir(s.path)); err != nil {
 		return secret.Text{}, storeError(err)
 	}
-	if err := writeFile(s.path, encodeKeyFile(newKey())); err != nil {
+	key := newKey()
+	keys := []secret.Text{inUse, key}
+	if inUse.IsZero() {
+		keys = keys[1:]
+	}
+	if err := writeFile(s.path, encodeKeyFile(keys)); err != nil {
 		return secret.Text{}, err
 	}
-	return s.Load(ctx)
+	kept, err := s.Load(ctx)
+	if err == nil && !kept[len(kept)-1].Equal(key) {
+		err = fmt.Errorf("%s: %w: it changed while it was written", s.path, ErrKeyFormat)
+	}
+	return key, err
 }
 
-func encodeKeyFile(key secret.Text) []byte {
-	return fmt.Appendf(nil, "%s%d\n%s\n", keyFileMagic, formatOne, encodeKey(key))
+// Settle removes the file when no key is to be kept.
+func (s fileSource) Settle(_ context.Context, keep secret.Text) error {
+	if !keep.IsZero() {
+		return writeFile(s.path, encodeKeyFile([]secret.Text{keep}))
+	}
+	if err := removeFile(s.path); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
-// parseKeyFile is strict: only what encodeKeyFile writes is a key file.
-func parseKeyFile(data []byte) (secret.Text, error) {
+func encodeKeyFile(keys []secret.Text) []byte {
+	data := fmt.Appendf(nil, "%s%d\n", keyFileMagic, formatOne)
+	for _, key := range keys {
+		data = fmt.Appendf(data, "%s\n", encodeKey(key))
+	}
+	return data
+}
+
+// parseKeyFile is strict: only what encodeKeyFile writes of one or two keys is
+// a key file.
+func parseKeyFile(data []byte) ([]secret.Text, error) {
 	if err := checkFormat(string(data), keyFileMagic); errors.Is(err, ErrNewerFormat) {
-		return secret.Text{}, err
+		return nil, err
 	} else if err != nil {
-		return secret.Text{}, fmt.Errorf("%w: not an authsome key file", ErrKeyFormat)
+		return nil, fmt.Errorf("%w: not an authsome key file", ErrKeyFormat)
 	}
-	key, err := decodeKey(string(data[len(keyFileMagic)+1:]))
-	if err != nil {
-		return secret.Text{}, err
+	lines := strings.Split(string(data), "\n")
+	if len(lines) != 3 && len(lines) != 4 {
+		return nil, fmt.Errorf("%w: %d lines", ErrKeyFormat, len(lines)-1)
 	}
-	if string(encodeKeyFile(key)) != string(data) {
-		return secret.Text{}, fmt.Errorf("%w: not written by authsome", ErrKeyFormat)
+	var keys []secret.Text
+	for _, line := range lines[1 : len(lines)-1] {
+		key, err := decodeKey(line)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
 	}
-	return key, nil
+	if string(encodeKeyFile(keys)) != string(data) {
+		return nil, fmt.Errorf("%w: not written by authsome", ErrKeyFormat)
+	}
+	return keys, nil
 }

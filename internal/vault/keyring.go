@@ -40,7 +40,17 @@ func (s keyringSource) Describe() string {
 	return fmt.Sprintf("OS keyring (service %s, account %s)", keyringService, s.account)
 }
 
-func (s keyringSource) Load(ctx context.Context) (secret.Text, error) {
+func (keyringSource) Parameters() string { return "" }
+
+func (s keyringSource) Load(ctx context.Context) ([]secret.Text, error) {
+	key, err := s.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []secret.Text{key}, nil
+}
+
+func (s keyringSource) load(ctx context.Context) (secret.Text, error) {
 	text, err := s.call(ctx, func() (string, error) { return keyring.Get(keyringService, s.account) })
 	if errors.Is(err, keyring.ErrNotFound) {
 		return secret.Text{}, fmt.Errorf("%s: %w", s.Describe(), ErrKeyMissing)
@@ -58,7 +68,7 @@ func (s keyringSource) Load(ctx context.Context) (secret.Text, error) {
 func (s keyringSource) Create(ctx context.Context) (secret.Text, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	key, err := s.Load(ctx)
+	key, err := s.load(ctx)
 	if !errors.Is(err, ErrKeyMissing) {
 		return key, err
 	}
@@ -67,7 +77,24 @@ func (s keyringSource) Create(ctx context.Context) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return s.Load(ctx)
+	return s.load(ctx)
+}
+
+// Renew is Create: every Rekey gives the vault another id, and so another entry.
+func (s keyringSource) Renew(ctx context.Context, _ secret.Text) (secret.Text, error) {
+	return s.Create(ctx)
+}
+
+// Settle removes the entry unless it is to be kept.
+func (s keyringSource) Settle(ctx context.Context, keep secret.Text) error {
+	if !keep.IsZero() {
+		return nil
+	}
+	_, err := s.call(ctx, func() (string, error) { return "", keyring.Delete(keyringService, s.account) })
+	if errors.Is(err, keyring.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // call runs f no longer than the limit. The library can't be interrupted: an f

@@ -15,13 +15,13 @@ import (
 type Memory struct {
 	mu      sync.Mutex // guards what follows
 	blobs   map[string][]byte
-	locks   map[string]chan struct{}
+	locks   map[string]*memoryLock
 	version int
 }
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{blobs: map[string][]byte{}, locks: map[string]chan struct{}{}}
+	return &Memory{blobs: map[string][]byte{}, locks: map[string]*memoryLock{}}
 }
 
 // Get implements Store.
@@ -74,26 +74,62 @@ func (m *Memory) List(ctx context.Context) ([]string, error) {
 
 // Lock implements Store.
 func (m *Memory) Lock(ctx context.Context, name string) (func(), error) {
+	return m.acquire(ctx, name, exclusive)
+}
+
+// Share implements Store.
+func (m *Memory) Share(ctx context.Context, name string) (func(), error) {
+	return m.acquire(ctx, name, 1)
+}
+
+// exclusive is how much of a name one holder takes who wants it alone.
+const exclusive = 1 << 30
+
+// memoryLock is who holds a name. It is guarded by Memory.mu.
+type memoryLock struct {
+	held  int           // 1 for each who shares it
+	freed chan struct{} // closed when somebody lets go
+}
+
+func (m *Memory) acquire(ctx context.Context, name string, weight int) (func(), error) {
 	if err := firstError(ctx.Err(), checkName(name)); err != nil {
 		return nil, err
 	}
-	held := m.lock(name)
-	select {
-	case held <- struct{}{}:
-		return sync.OnceFunc(func() { <-held }), nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w: %w", name, ErrBusy, context.Cause(ctx))
+	for {
+		freed, ok := m.try(name, weight)
+		if ok {
+			return sync.OnceFunc(func() { m.release(name, weight) }), nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: %w: %w", name, ErrBusy, context.Cause(ctx))
+		}
 	}
 }
 
-// lock returns the channel that holds one token while name is locked.
-func (m *Memory) lock(name string) chan struct{} {
+func (m *Memory) try(name string, weight int) (freed <-chan struct{}, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.locks[name] == nil {
-		m.locks[name] = make(chan struct{}, 1)
+	l := m.locks[name]
+	if l == nil {
+		l = &memoryLock{freed: make(chan struct{})}
+		m.locks[name] = l
 	}
-	return m.locks[name]
+	if l.held+weight > exclusive {
+		return l.freed, false
+	}
+	l.held += weight
+	return nil, true
+}
+
+func (m *Memory) release(name string, weight int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.locks[name]
+	l.held -= weight
+	close(l.freed)
+	l.freed = make(chan struct{})
 }
 
 // Version implements Store.

@@ -1,12 +1,14 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"authsome/internal/secret"
 )
@@ -19,6 +21,11 @@ type Options struct {
 	MasterKey secret.Text
 	// SessionBus is the value of DBUS_SESSION_BUS_ADDRESS, empty when unset.
 	SessionBus string
+	// Ask gets a passphrase or a hardware key's PIN from the human, who is told
+	// what for; nil when there is nobody.
+	Ask func(ctx context.Context, what string) (secret.Text, error)
+	// Tell shows the human what a hardware key says ("touch me"); may be nil.
+	Tell func(message string)
 	// Source is the key source a new vault gets; empty is SourceAuto. A vault
 	// that exists keeps the one it was made with, whatever Source says.
 	Source string
@@ -76,8 +83,24 @@ func (o Options) create() (Store, error) {
 	return CreateDir(o.Dir)
 }
 
-// load opens the vault in store with the key source its header names.
+// opening is what a vault's header opened to, at one time.
+type opening struct {
+	header []byte
+	keys   keys
+	source KeySource
+	key    secret.Text // the source's
+}
+
 func (o Options) load(ctx context.Context, store Store) (*Vault, error) {
+	at, err := o.unlock(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	return &Vault{store: store, options: o, opened: at, name: o.name}, nil
+}
+
+// unlock opens the vault in store with the key source its header names.
+func (o Options) unlock(ctx context.Context, store Store) (*opening, error) {
 	data, err := store.Get(ctx, headerName)
 	if errors.Is(err, ErrNotFound) {
 		missing := o.noHeader(ctx, store)
@@ -101,15 +124,43 @@ func (o Options) load(ctx context.Context, store Store) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.name(headerName), err)
 	}
-	key, err := source.Load(ctx)
+	at := &opening{header: data, source: source}
+	return at, o.unwrap(ctx, h, at)
+}
+
+// unwrap finds which of the source's keys is the header's.
+func (o Options) unwrap(ctx context.Context, h header, at *opening) error {
+	candidates, err := at.source.Load(ctx)
+	if err != nil {
+		return err
+	}
+	for _, at.key = range candidates {
+		if at.keys, err = h.unwrap(at.key); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %w: %s does not open it", o.name(headerName), err, at.source.Describe())
+}
+
+// current returns the vault's keys as its header has them at this moment.
+func (v *Vault) current(ctx context.Context) (*opening, error) {
+	data, err := v.store.Get(ctx, headerName)
+	if errors.Is(err, ErrNotFound) {
+		return nil, v.options.noHeader(ctx, v.store)
+	} else if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if bytes.Equal(data, v.opened.header) {
+		return v.opened, nil
+	}
+	at, err := v.options.unlock(ctx, v.store)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := h.unwrap(key)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s does not open it", o.name(headerName), err, source.Describe())
-	}
-	return &Vault{store: store, keys: keys, source: source, name: o.name}, nil
+	v.opened = at
+	return at, nil
 }
 
 // noHeader tells a folder without a vault from a vault without its header,
@@ -133,7 +184,7 @@ func (o Options) found(ctx context.Context, store Store) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := newHeader(id, source.Name(), key)
+	h, _, err := newHeader(id, sourceLine(source), key)
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +229,24 @@ func (o Options) choose(ctx context.Context, id vaultID) (name string, fallback 
 	return SourceKeyring, nil
 }
 
-// source is the table of key sources.
-func (o Options) source(name string, id vaultID) (KeySource, error) {
-	switch name {
-	case SourceEnv:
+// source is the table of key sources. line is the header's: a name, and what
+// the header keeps for the source.
+func (o Options) source(line string, id vaultID) (KeySource, error) {
+	name, parameters, _ := strings.Cut(line, " ")
+	switch {
+	case name == SourcePassphrase:
+		return PassphraseSource(parameters, o.Ask)
+	case name == SourceAge:
+		return AgeSource(parameters, o.AgeUI())
+	case parameters != "":
+	case name == SourceEnv:
 		return EnvSource(o.MasterKey), nil
-	case SourceKeyring:
+	case name == SourceKeyring:
 		return KeyringSource(id.String(), o.SessionBus), nil
-	case SourceFile:
+	case name == SourceFile:
 		return FileSource(o.KeyFile), nil
 	}
-	return nil, fmt.Errorf("%w: %q", ErrSource, name)
+	return nil, fmt.Errorf("%w: %.40q", ErrSource, line)
 }
 
 // name says to a human where a blob of the store is.

@@ -76,6 +76,13 @@ func parseEnvelope(blob []byte) (envelope, error) {
 	return e, nil
 }
 
+// foreignError is the ErrSwapped of a record that was sealed for another vault,
+// or for the same one before or after a Rekey.
+type foreignError struct{ id vaultID }
+
+func (e *foreignError) Error() string { return fmt.Sprintf("%v: it is of vault %s", ErrSwapped, e.id) }
+func (e *foreignError) Unwrap() error { return ErrSwapped }
+
 // sealRecord returns the blob to store under name.
 func (k keys) sealRecord(name recordName, profile string, r Record) []byte {
 	e := envelope{id: k.id, name: name}
@@ -90,7 +97,7 @@ func (k keys) openRecord(name string, blob []byte) (profile string, r Record, er
 		return "", Record{}, err
 	}
 	if e.id != k.id {
-		return "", Record{}, fmt.Errorf("%w: it is of vault %s", ErrSwapped, e.id)
+		return "", Record{}, &foreignError{e.id}
 	}
 	if e.name.String() != name {
 		return "", Record{}, fmt.Errorf("%w: it was stored as %s", ErrSwapped, e.name)

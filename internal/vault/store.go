@@ -30,6 +30,9 @@ type Store interface {
 	// ctx (ErrBusy). A holder that dies lets go. Locks are not reentrant; Get,
 	// Put and Delete do not take them.
 	Lock(ctx context.Context, name string) (unlock func(), err error)
+	// Share is Lock, but lets in everybody else who shares the name. A Lock
+	// that waits keeps nobody from sharing.
+	Share(ctx context.Context, name string) (unlock func(), err error)
 	// Version returns a token that differs after every Put and Delete of any
 	// process. It is cheap enough to be asked for twice a second.
 	Version(ctx context.Context) (string, error)

@@ -19,27 +19,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 )
 
 // Vault is an open vault. It may be used concurrently, and by any number of
-// processes at once.
+// processes at once. It follows a Rekey made elsewhere.
 type Vault struct {
 	store    Store
-	keys     keys
-	source   KeySource
+	options  Options
 	name     func(blob string) string
 	created  bool
 	fallback error
+
+	mu     sync.Mutex // guards opened
+	opened *opening
 }
 
 // Source returns the key source's name, as in Options.Source, and where it
 // keeps the key, for a human.
 func (v *Vault) Source() (name, description string) {
-	return v.source.Name(), v.source.Describe()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.opened.source.Name(), v.opened.source.Describe()
 }
 
 // Created reports whether OpenOrCreate made this vault rather than opened it.
@@ -51,12 +54,14 @@ func (v *Vault) Fallback() error { return v.fallback }
 
 // Get returns a record's data, or ErrNotFound. A record that can't be trusted
 // is ErrDamaged, ErrSwapped, ErrNewerFormat or ErrUnknownAlgorithm.
-func (v *Vault) Get(ctx context.Context, profile, key string) ([]byte, error) {
-	name, err := v.recordName(profile, key)
-	if err != nil {
+func (v *Vault) Get(ctx context.Context, profile, key string) (data []byte, err error) {
+	if err := checkRecordName(profile, key); err != nil {
 		return nil, err
 	}
-	data, err := v.get(ctx, name)
+	err = v.reading(ctx, func(at *opening) error {
+		data, err = v.get(ctx, at, at.keys.recordName(profile, key))
+		return err
+	})
 	return data, about(profile, key, err)
 }
 
@@ -64,15 +69,15 @@ func (v *Vault) Get(ctx context.Context, profile, key string) ([]byte, error) {
 // survives a crash. Like Delete and Update it waits, no longer than ctx, for
 // whoever is updating the same record.
 func (v *Vault) Put(ctx context.Context, profile, key string, data []byte) error {
-	return v.change(ctx, profile, key, func(ctx context.Context, name recordName) error {
-		return v.put(ctx, name, profile, Record{Key: key, Data: data})
+	return v.change(ctx, profile, key, func(ctx context.Context, at *opening, name recordName) error {
+		return v.put(ctx, at, name, profile, Record{Key: key, Data: data})
 	})
 }
 
 // Delete removes a record, even one that can't be read any more, or returns
 // ErrNotFound.
 func (v *Vault) Delete(ctx context.Context, profile, key string) error {
-	return v.change(ctx, profile, key, func(ctx context.Context, name recordName) error {
+	return v.change(ctx, profile, key, func(ctx context.Context, _ *opening, name recordName) error {
 		return v.store.Delete(ctx, name.String())
 	})
 }
@@ -84,8 +89,8 @@ func (v *Vault) Delete(ctx context.Context, profile, key string) error {
 // is written even if ctx ends while it runs. f must not change the same record
 // through the vault: it would wait for itself.
 func (v *Vault) Update(ctx context.Context, profile, key string, f func(old []byte) (new []byte, err error)) error {
-	return v.change(ctx, profile, key, func(ctx context.Context, name recordName) error {
-		old, err := v.get(ctx, name)
+	return v.change(ctx, profile, key, func(ctx context.Context, at *opening, name recordName) error {
+		old, err := v.get(ctx, at, name)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -95,18 +100,18 @@ func (v *Vault) Update(ctx context.Context, profile, key string, f func(old []by
 		}
 		// f may have spent something that can't be had again, such as a
 		// refresh token: the result is kept even if the caller has given up.
-		return v.replace(context.WithoutCancel(ctx), name, profile, key, old, data)
+		return v.replace(context.WithoutCancel(ctx), at, name, profile, key, old, data)
 	})
 }
 
-func (v *Vault) replace(ctx context.Context, name recordName, profile, key string, old, data []byte) error {
+func (v *Vault) replace(ctx context.Context, at *opening, name recordName, profile, key string, old, data []byte) error {
 	switch {
 	case old == nil && data == nil, old != nil && data != nil && bytes.Equal(old, data):
 		return nil
 	case data == nil:
 		return v.store.Delete(ctx, name.String())
 	}
-	return v.put(ctx, name, profile, Record{Key: key, Data: data})
+	return v.put(ctx, at, name, profile, Record{Key: key, Data: data})
 }
 
 // List returns the records of a profile whose keys start with prefix, ordered
@@ -137,98 +142,60 @@ func (v *Vault) Profiles(ctx context.Context) ([]string, error) {
 // process. It costs a few system calls.
 func (v *Vault) Version(ctx context.Context) (string, error) { return v.store.Version(ctx) }
 
-// each opens every record. Names that are no record's are ignored.
-func (v *Vault) each(ctx context.Context, f func(profile string, r Record)) error {
-	names, err := v.store.List(ctx)
-	if err != nil {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !isRecord(name) })
-	slices.Sort(names) // so that errors come in the same order each time
-	var errs []error
-	for _, o := range v.readAll(ctx, names) {
-		if o.err == nil {
-			f(o.profile, o.record)
-		} else if !errors.Is(o.err, ErrNotFound) { // deleted since the names were read
-			errs = append(errs, o.err)
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return errors.Join(errs...)
-}
-
-// opened is what became of one record.
-type opened struct {
-	profile string
-	record  Record
-	err     error
-}
-
-// readAll opens records on all processors: nearly all of the time goes into
-// system calls.
-func (v *Vault) readAll(ctx context.Context, names []string) []opened {
-	all := make([]opened, len(names))
-	workers := min(runtime.GOMAXPROCS(0), len(names))
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(names) && ctx.Err() == nil; i += workers {
-				o := &all[i]
-				o.profile, o.record, o.err = v.read(ctx, names[i])
-			}
-		})
-	}
-	wg.Wait()
-	return all
-}
-
-func (v *Vault) get(ctx context.Context, name recordName) ([]byte, error) {
-	_, r, err := v.read(ctx, name.String())
+func (v *Vault) get(ctx context.Context, at *opening, name recordName) ([]byte, error) {
+	_, r, err := v.read(ctx, at, name.String())
 	return r.Data, err
 }
 
-func (v *Vault) read(ctx context.Context, name string) (string, Record, error) {
+func (v *Vault) read(ctx context.Context, at *opening, name string) (string, Record, error) {
 	blob, err := v.store.Get(ctx, name)
 	if err != nil {
 		return "", Record{}, err
 	}
-	profile, r, err := v.keys.openRecord(name, blob)
+	profile, r, err := at.keys.openRecord(name, blob)
 	if err != nil {
 		return "", Record{}, fmt.Errorf("%s: %w", v.name(name), err)
 	}
 	return profile, r, nil
 }
 
-func (v *Vault) put(ctx context.Context, name recordName, profile string, r Record) error {
+func (v *Vault) put(ctx context.Context, at *opening, name recordName, profile string, r Record) error {
 	if len(r.Data) > MaxData {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(r.Data), MaxData)
 	}
-	return v.store.Put(ctx, name.String(), v.keys.sealRecord(name, profile, r))
+	return v.store.Put(ctx, name.String(), at.keys.sealRecord(name, profile, r))
 }
 
-// change runs f with the record locked.
-func (v *Vault) change(ctx context.Context, profile, key string, f func(context.Context, recordName) error) error {
-	name, err := v.recordName(profile, key)
+// change runs f with the record locked, and the vault against a Rekey.
+func (v *Vault) change(ctx context.Context, profile, key string, f func(context.Context, *opening, recordName) error) error {
+	if err := checkRecordName(profile, key); err != nil {
+		return err
+	}
+	release, err := v.store.Share(ctx, headerName)
+	if err != nil {
+		return about(profile, key, err)
+	}
+	defer release()
+	at, err := v.current(ctx)
 	if err != nil {
 		return err
 	}
+	name := at.keys.recordName(profile, key)
 	unlock, err := v.store.Lock(ctx, name.String())
 	if err != nil {
 		return about(profile, key, err)
 	}
 	defer unlock()
-	return about(profile, key, f(ctx, name))
+	return about(profile, key, f(ctx, at, name))
 }
 
-func (v *Vault) recordName(profile, key string) (recordName, error) {
+func checkRecordName(profile, key string) error {
 	for _, s := range []string{profile, key} {
 		if s == "" || len(s) > maxKey {
-			return recordName{}, fmt.Errorf("%w: profile %.50q, key %.50q", ErrInvalidName, profile, key)
+			return fmt.Errorf("%w: profile %.50q, key %.50q", ErrInvalidName, profile, key)
 		}
 	}
-	return v.keys.recordName(profile, key), nil
+	return nil
 }
 
 func about(profile, key string, err error) error {

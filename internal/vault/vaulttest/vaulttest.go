@@ -37,6 +37,7 @@ func Store(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, func() vault.Store){
 		"blobs": blobs, "names": names, "sizes": sizes, "aliasing": aliasing, "version": version,
 		"lock": lock, "lock waits no longer than ctx": lockDeadline, "cancelled": cancelled,
+		"share":                 share,
 		"V018_parallel writers": parallel, "replacing is atomic": replacing,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,6 +240,35 @@ func replacing(t *testing.T, open func() vault.Store) {
 		}
 	}
 	wg.Wait()
+}
+
+// share lets several in at once, and nobody with a Lock.
+func share(t *testing.T, open func() vault.Store) {
+	s, other := open(), open()
+	one, two := must(s.Share(t.Context(), "a"))(t), must(other.Share(t.Context(), "a"))(t)
+	busy := func(take func(context.Context, string) (func(), error)) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		wantErr(t, second(take(ctx, "a")), vault.ErrBusy)
+	}
+	busy(open().Lock)
+	one()
+	busy(s.Lock)
+	waiting := make(chan func())
+	go func() {
+		unlock, err := open().Lock(t.Context(), "a")
+		if err != nil {
+			t.Error(err)
+		}
+		waiting <- unlock
+	}()
+	must(s.Share(t.Context(), "a"))(t)() // although somebody waits
+	two()
+	unlock := <-waiting
+	busy(s.Share)
+	unlock()
+	must(s.Share(t.Context(), "a"))(t)()
 }
 
 // contents reads the whole store.

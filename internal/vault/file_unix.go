@@ -14,6 +14,8 @@ import (
 
 const openFlags = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 
+const nonblock = unix.O_NONBLOCK
+
 // checkOwner refuses what is not ours or what others may touch.
 func checkOwner(path string, info fs.FileInfo) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {

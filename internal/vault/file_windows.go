@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const openFlags = 0
+const openFlags, nonblock = 0, 0
 
 // On Windows the profile folder's access list keeps others out; there are no
 // mode bits to check or set, and a folder can't be synced.

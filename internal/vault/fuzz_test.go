@@ -111,6 +111,23 @@ func FuzzJournal(f *testing.F) {
 	})
 }
 
+func FuzzBackup(f *testing.F) {
+	f.Add([]byte(`{"authsome_backup":1,"made":"2026-01-02T03:04:05Z","records":1,"files":1}` + "\n" +
+		`{"profile":"p","key":"k","data":"eA=="}` + "\n" + `{"file":"a.json","data":""}`))
+	f.Add([]byte(`{"authsome_backup":2}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b, err := parseBackup(text)
+		if err != nil {
+			return
+		}
+		for _, e := range b.Entries {
+			if checkRecordName(e.Profile, e.Key) != nil {
+				t.Errorf("record %q of %q", e.Key, e.Profile)
+			}
+		}
+	})
+}
+
 func FuzzDecodeKey(f *testing.F) {
 	f.Add(encodeKey(newKey()))
 	f.Add("====")

@@ -85,8 +85,8 @@ func PassphraseSource(parameters string, ask func(ctx context.Context, what stri
 // NewPassphraseSource is a PassphraseSource for a vault to be made, with a
 // passphrase and a new salt.
 func NewPassphraseSource(passphrase secret.Text, ask func(ctx context.Context, what string) (secret.Text, error)) (KeySource, error) {
-	if utf8.RuneCountInString(passphrase.Reveal()) < MinPassphrase {
-		return nil, fmt.Errorf("%w: a passphrase has at least %d characters", ErrKeyFormat, MinPassphrase)
+	if err := checkPassphrase(passphrase); err != nil {
+		return nil, err
 	}
 	s := passphraseSource{
 		parameters: argonParameters{time: argonTime, memory: argonMemory, threads: argonThreads},
@@ -94,6 +94,13 @@ func NewPassphraseSource(passphrase secret.Text, ask func(ctx context.Context, w
 	}
 	rand.Read(s.parameters.salt[:])
 	return s, nil
+}
+
+func checkPassphrase(p secret.Text) error {
+	if utf8.RuneCountInString(strings.TrimSpace(p.Reveal())) < MinPassphrase {
+		return fmt.Errorf("%w: a passphrase has at least %d characters", ErrKeyFormat, MinPassphrase)
+	}
+	return nil
 }
 
 func (passphraseSource) Name() string         { return SourcePassphrase }
@@ -112,8 +119,8 @@ func (s passphraseSource) Load(ctx context.Context) ([]secret.Text, error) {
 }
 
 func (s passphraseSource) Create(context.Context) (secret.Text, error) {
-	if strings.TrimSpace(s.fresh.Reveal()) == "" {
-		return secret.Text{}, fmt.Errorf("%w: no passphrase was given", ErrKeyFormat)
+	if err := checkPassphrase(s.fresh); err != nil {
+		return secret.Text{}, err
 	}
 	return s.parameters.key(s.fresh), nil
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -39,6 +38,7 @@ const (
 	CodeOrigin       Code = "cross_site_websocket" // a page of another site opens it
 	CodeEndpoint     Code = "endpoint_denied"      // the definition says that no credential is used there
 	CodeBody         Code = "body_unreadable"      // the credential's place could be in it: too long, or it ended early
+	CodePolicy       Code = "policy_denied"        // a policy of the run or of the connection
 )
 
 // Denied is why a credential can't be had or used. Nothing may leave then.
@@ -105,37 +105,14 @@ type Use struct {
 // it there. r is the request as it will leave; its URL names the routed host.
 // The error is a *Denied, and then r must not leave.
 func (s *Session) Authorize(r *http.Request) (Use, error) {
-	selector := takeSelector(r)
-	if selector == NoConnection {
-		return Use{}, nil
+	d := s.decide(r)
+	if d.denied != nil {
+		return Use{}, s.deny(r, d.denied)
 	}
-	snap := s.snapshot()
-	host, port := r.URL.Hostname(), portOf(r)
-	if snap.table.PathAmbiguous(host, port, r.URL.EscapedPath()) {
-		return Use{}, s.deny(r, &Denied{Code: CodePath, Reason: "servers could disagree about this path, and a rule depends on it"})
+	if d.choice == nil {
+		return Use{Ambiguous: d.ambiguous}, s.recordAmbiguous(r, d.ambiguous)
 	}
-	candidates := snap.table.Candidates(host, port, r.URL.EscapedPath())
-	ownEndpoint := func(c provider.Candidate) bool { return c.Def.AuthEndpoint(host, port, r.URL.EscapedPath()) }
-	if slices.ContainsFunc(candidates, ownEndpoint) {
-		candidates = slices.DeleteFunc(slices.Clone(candidates), ownEndpoint)
-	}
-	if len(candidates) == 0 {
-		return Use{}, nil
-	}
-	if snap.broken != nil {
-		return Use{}, s.deny(r, &Denied{Code: CodeVault, Provider: candidates[0].Def.Name, Reason: "the vault can't be read: " + snap.broken.Error(), Hint: "authsome doctor"})
-	}
-	if denied := readBodies(candidates, r); denied != nil {
-		return Use{}, s.deny(r, denied)
-	}
-	choice, use, denied := s.choosers(snap, candidates, selector, r)
-	if denied != nil {
-		return Use{}, s.deny(r, denied)
-	}
-	if choice == nil {
-		return use, s.recordAmbiguous(r, use)
-	}
-	use, denied = s.use(r, choice)
+	use, denied := s.use(r, d.choice)
 	if denied != nil {
 		return Use{}, s.deny(r, denied)
 	}
@@ -173,32 +150,6 @@ func takeSelector(r *http.Request) string {
 	}
 	slices.Sort(given)
 	return strings.Join(slices.Compact(given), ",")
-}
-
-// choice is a connection and the rule that leads to it.
-type choice struct {
-	candidate  provider.Candidate
-	connection Connection
-}
-
-// choosers finds the one connection a request is meant for. No choice and no
-// error means that the request goes unchanged.
-func (s *Session) choosers(snap *snapshot, candidates []provider.Candidate, selector string, r *http.Request) (*choice, Use, *Denied) {
-	marked, named := placeholders(candidates, r)
-	if selector == "" {
-		selector = named
-	}
-	if s.needsPlaceholder(candidates[0], r) && len(marked) == 0 && selector == "" {
-		return nil, Use{}, nil
-	}
-	if selector != "" {
-		return s.selected(snap, candidates, selector)
-	}
-	best := s.narrow(tied(candidates), marked)
-	if len(best) > 1 {
-		return nil, Use{Ambiguous: names(best)}, nil
-	}
-	return s.chosen(snap, best[0])
 }
 
 // needsPlaceholder reports whether a request without the placeholder is to
@@ -274,51 +225,6 @@ func names(candidates []provider.Candidate) []string {
 	return slices.Compact(all)
 }
 
-// selected finds the connection that the client named, as NAME or
-// PROVIDER/NAME. One that is not there is refused: whoever names an account
-// must not get another.
-func (s *Session) selected(snap *snapshot, candidates []provider.Candidate, selector string) (*choice, Use, *Denied) {
-	providerName, name, qualified := strings.Cut(selector, "/")
-	if !qualified {
-		providerName, name = "", selector
-	}
-	var found []choice
-	for _, c := range candidates {
-		g, ok := snap.groups[c.ID]
-		if !ok || qualified && c.Def.Name != providerName {
-			continue
-		}
-		if connection, ok := g.connections[name]; ok {
-			found = append(found, choice{c, connection})
-		}
-	}
-	if len(found) == 0 {
-		first := candidates[0].Def.Name
-		return nil, Use{}, &Denied{CodeNoConnection, first, clip(name), "the client named a connection that does not exist", loginCommand(first, clip(name), false)}
-	}
-	if len(found) > 1 && found[0].candidate.Specificity == found[1].candidate.Specificity {
-		return nil, Use{Ambiguous: names([]provider.Candidate{found[0].candidate, found[1].candidate})}, nil
-	}
-	return &found[0], Use{}, nil
-}
-
-// chosen returns the connection a candidate uses when nobody names one.
-func (s *Session) chosen(snap *snapshot, c provider.Candidate) (*choice, Use, *Denied) {
-	g, ok := snap.groups[c.ID]
-	if !ok {
-		return nil, Use{}, &Denied{CodeNotConnected, c.Def.Name, "", "it was logged out during this run", loginCommand(c.Def.Name, "", false)}
-	}
-	var none *NoDefault
-	if errors.As(g.noDefault, &none) {
-		return nil, Use{}, &Denied{CodeNoDefault, c.Def.Name, "", g.noDefault.Error(), fmt.Sprintf("authsome default %s %s", c.Def.Name, none.Names[0])}
-	}
-	connection, ok := g.connections[g.chosen]
-	if !ok {
-		return nil, Use{}, &Denied{CodeNotConnected, c.Def.Name, g.chosen, "it was logged out during this run", loginCommand(c.Def.Name, g.chosen, false)}
-	}
-	return &choice{c, connection}, Use{}, nil
-}
-
 func (s *Session) entry(r *http.Request, event, decision, reason string) audit.Entry {
 	return audit.Entry{
 		Event: event, Profile: s.broker.config.Profile, Host: r.URL.Host, Method: r.Method,
@@ -351,16 +257,19 @@ func (b *Broker) recordUse(e audit.Entry) (func(int, error), error) {
 func (s *Session) deny(r *http.Request, d *Denied) error {
 	e := s.entry(r, audit.Refuse, audit.Deny, string(d.Code))
 	e.Provider, e.Connection = d.Provider, d.Connection
+	if d.Code == CodePolicy {
+		e.Detail = d.Reason // which rule it was
+	}
 	_ = s.broker.record(e)
 	return d
 }
 
-func (s *Session) recordAmbiguous(r *http.Request, use Use) error {
-	if len(use.Ambiguous) == 0 {
+func (s *Session) recordAmbiguous(r *http.Request, providers []string) error {
+	if len(providers) == 0 {
 		return nil
 	}
 	e := s.entry(r, audit.Ambiguous, audit.Allow, "ambiguous")
-	e.Detail = joinNames(use.Ambiguous)
+	e.Detail = joinNames(providers)
 	_ = s.broker.record(e) // no credential is used
 	return nil
 }

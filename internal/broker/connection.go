@@ -14,6 +14,7 @@ import (
 
 	"authsome/internal/credential"
 	"authsome/internal/login"
+	"authsome/internal/provider"
 	"authsome/internal/vault"
 )
 
@@ -43,10 +44,13 @@ type Connection struct {
 	Account      string   // who is logged in, as the provider says; may be ""
 	Asked        []string // the scopes the user asked for; nil: those of the definition
 	ObtainedAt   time.Time
-	RefreshedAt  time.Time     // zero: never
-	RejectedAt   time.Time     // since when the authorization server refuses to refresh; zero: it does not
-	Client       *login.Client // the OAuth client it was given to; nil: the definition's
+	RefreshedAt  time.Time        // zero: never
+	RejectedAt   time.Time        // since when the authorization server refuses to refresh; zero: it does not
+	Client       *login.Client    // the OAuth client it was given to; nil: the definition's
+	Policy       *provider.Policy // what the credential may be used for; nil: everything
 	Credential   credential.Credential
+
+	pinned *provider.Policy // Policy as the session first saw it
 }
 
 // Status returns what c is good for at now. An access token that is past its
@@ -97,6 +101,7 @@ type record struct {
 	RefreshedAt  time.Time       `json:"refreshed_at,omitzero"`
 	RejectedAt   time.Time       `json:"rejected_at,omitzero"`
 	Client       json.RawMessage `json:"client,omitempty"`
+	Policy       json.RawMessage `json:"policy,omitempty"`
 	Credential   json.RawMessage `json:"credential"`
 }
 
@@ -136,6 +141,11 @@ func encodeConnection(c Connection) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if c.Policy != nil {
+		if r.Policy, err = json.Marshal(c.Policy); err != nil {
+			return nil, err
+		}
+	}
 	return json.Marshal(r)
 }
 
@@ -168,9 +178,16 @@ func decodeRecord(data []byte) (Connection, error) {
 		return Connection{}, err
 	}
 	if r.Client != nil {
-		c.Client, _, err = decodeClient(r.Client)
+		if c.Client, _, err = decodeClient(r.Client); err != nil {
+			return Connection{}, err
+		}
 	}
-	return c, err
+	if r.Policy != nil {
+		if c.Policy, err = provider.ParsePolicy(r.Policy); err != nil {
+			return Connection{}, ErrRecord
+		}
+	}
+	return c, nil
 }
 
 // unmarshal reads one JSON document with no field that is not known.

@@ -85,6 +85,9 @@ func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req Login
 		BaseURL: req.BaseURL, Hosts: ruleNames(def), Endpoints: endpoints(def), Private: req.private(ctx, def), Account: result.Account, Asked: req.Scopes,
 		ObtainedAt: now(), Client: result.Client, Credential: result.Credential,
 	}
+	if c.Policy, err = b.keptPolicy(ctx, c.Provider, c.Name); err != nil {
+		return LoginResult{}, err
+	}
 	if err := b.save(ctx, c); err != nil {
 		return LoginResult{}, err
 	}

@@ -23,6 +23,7 @@ type Selection struct {
 	Placeholder bool              // inject only where the client sent the placeholder
 	Anonymous   []provider.Rule   // where that holds also without Placeholder
 	Denied      []string          // providers whose credential is also used where the definition denies it
+	Policy      *provider.Policy  // what the run may ask of the hosts that providers claim; nil: everything
 }
 
 // Session is the broker's side of one run: it answers, for every request,
@@ -37,6 +38,7 @@ type Session struct {
 	stamp   string
 	checked time.Time
 	claimed map[string]*provider.Definition // by group: every one that was connected at some time in this run
+	pinned  map[string]*provider.Policy     // by connection: the first policy it had in this run, which nobody can take off
 }
 
 // snapshot is what a session knows at one time.
@@ -58,7 +60,7 @@ type group struct {
 // Session starts a session. It fails when the vault can't be read, or when
 // the selection names something that does not exist.
 func (b *Broker) Session(ctx context.Context, s Selection) (*Session, error) {
-	session := &Session{broker: b, selection: s, claimed: map[string]*provider.Definition{}}
+	session := &Session{broker: b, selection: s, claimed: map[string]*provider.Definition{}, pinned: map[string]*provider.Policy{}}
 	if err := session.checkSelection(ctx); err != nil {
 		return nil, err
 	}
@@ -163,8 +165,18 @@ func (s *Session) add(snap *snapshot, c Connection) error {
 		g = &group{def: def, connections: map[string]Connection{}}
 		snap.groups[id] = g
 	}
-	g.connections[c.Name] = c
+	g.connections[c.Name] = s.pin(c)
 	return nil
+}
+
+// pin adds the policy that the connection had first.
+func (s *Session) pin(c Connection) Connection {
+	key := c.String()
+	if s.pinned[key] == nil {
+		s.pinned[key] = c.Policy
+	}
+	c.pinned = s.pinned[key]
+	return c
 }
 
 // choose sets the group's connection. That none can be chosen is no fault of

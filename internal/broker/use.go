@@ -2,6 +2,7 @@ package broker
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -12,23 +13,13 @@ import (
 // use puts the credential on the request. The audit line is written before
 // anybody else sees the result: no line, no use.
 func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
-	c := ch.connection
-	if rule := ch.candidate.Rule.String(); !c.bound(rule) {
-		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "the provider's definition now claims " + rule + ", which the credential was not logged in for", loginCommand(c.Provider, c.Name, true)}
-	}
-	if denied := s.denies(r, ch); denied != nil {
-		return Use{}, denied
-	}
-	c, denied := s.fresh(r.Context(), c)
+	c, denied := s.fresh(r.Context(), ch.connection)
 	if denied != nil {
 		return Use{}, denied
 	}
 	// Another login may have put a credential for other hosts in its place.
 	if rule := ch.candidate.Rule.String(); c.BaseURL != ch.connection.BaseURL || !c.bound(rule) {
 		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "it was logged in anew, and not for " + rule, loginCommand(c.Provider, c.Name, true)}
-	}
-	if inject.IsHandshake(r) && !ch.candidate.Def.AllowsOrigin(r.URL.Hostname(), r.Header["Origin"]) {
-		return Use{}, &Denied{CodeOrigin, c.Provider, c.Name, "the websocket is opened by a page of another site", "authsome inspect " + c.Provider}
 	}
 	entry := s.entry(r, audit.Use, audit.Allow, "") // before the path may hold a secret
 	injections := ch.candidate.Def.InjectAt(ch.candidate.Rule)
@@ -64,6 +55,7 @@ func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
 	if err != nil {
 		return Use{}, false
 	}
+	// It was permitted already, and is no longer what the client sent.
 	again, denied := s.use(r, &choice{u.candidate, c})
 	return again, denied == nil
 }
@@ -71,37 +63,56 @@ func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
 // denies refuses the endpoints that the definition denies, unless the run
 // allows the provider's.
 func (s *Session) denies(r *http.Request, ch *choice) *Denied {
-	name := ch.candidate.Def.Name
-	if slices.Contains(s.selection.Denied, name) {
+	def := ch.candidate.Def
+	if len(def.Deny) == 0 || slices.Contains(s.selection.Denied, def.Name) {
 		return nil
 	}
-	reason := ch.candidate.Def.Denied(methods(r), r.URL.EscapedPath())
+	reason := def.Denied(methods(r), r.URL.EscapedPath())
 	if reason == "" {
 		return nil
 	}
-	return &Denied{CodeEndpoint, ch.connection.Provider, ch.connection.Name, "authsome does not use a credential here: " + reason, "authsome run --allow-denied " + name}
+	return &Denied{
+		Code: CodeEndpoint, Provider: ch.connection.Provider, Connection: ch.connection.Name,
+		Reason: "authsome does not use a credential here: " + reason, Hint: "authsome run --allow-denied " + def.Name,
+	}
 }
 
-// methods are all that some server could take for r's method.
+// methods are all that some server could take for r's method, as they were
+// sent.
 func methods(r *http.Request) []string {
-	all := []string{strings.ToUpper(r.Method)}
+	all := []string{r.Method}
 	for name, values := range r.Header {
 		if !isMethodOverride(name) {
 			continue
 		}
 		for _, value := range values {
-			all = append(all, strings.ToUpper(strings.TrimSpace(value)))
+			all = append(all, strings.TrimSpace(value))
 		}
 	}
-	if strings.Contains(r.URL.RawQuery, "ethod") {
-		query := r.URL.Query()
-		for _, name := range []string{"_method", "$httpMethod"} {
-			for _, value := range query[name] {
-				all = append(all, strings.ToUpper(value))
-			}
+	if strings.ContainsAny(r.URL.RawQuery, "%_$") {
+		all = append(all, queryMethods(r.URL.RawQuery)...)
+	}
+	return all
+}
+
+// queryMethods are the methods in the parameters that some frameworks take for
+// one. A semicolon separates parameters, too, for some.
+func queryMethods(raw string) []string {
+	var all []string
+	for pair := range strings.FieldsFuncSeq(raw, func(c rune) bool { return c == '&' || c == ';' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		if name = unescaped(name); strings.EqualFold(name, "_method") || strings.EqualFold(name, "$httpMethod") {
+			all = append(all, strings.TrimSpace(unescaped(value)))
 		}
 	}
 	return all
+}
+
+func unescaped(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
 }
 
 // isMethodOverride reports whether some server takes the named field for the

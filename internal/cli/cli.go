@@ -67,7 +67,7 @@ type app struct {
 // commands is every command there is, in the order help shows them.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
-		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault,
+		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault, newPolicy, newExplain,
 		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newSkill, newDemo, newVersion, newConnection,
 	}
 }

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"authsome/internal/agent"
-	"authsome/internal/broker"
 	"authsome/internal/child"
+	"authsome/internal/provider"
 )
 
 const runName = "run"
@@ -29,8 +28,10 @@ type runOptions struct {
 	ca          string
 	strictCA    bool
 	printEnv    bool
+	policyFile  string
 
-	agent agent.Profile // of the command; the zero one when it is no agent we know
+	policy *provider.Policy // of policyFile, as it was at the start; nil without one
+	agent  agent.Profile    // of the command; the zero one when it is no agent we know
 }
 
 func newRun(a *app) *cobra.Command {
@@ -50,7 +51,8 @@ Exit codes: the command's own; 128+N when signal N ended it.
 		Example: `  authsome run -- python my_agent.py
   authsome run -- curl -s https://api.openai.com/v1/models
   authsome run --connection github=work --only github gh repo list
-  authsome run --mode deny --allow-host pypi.org -- pip install requests`,
+  authsome run --mode deny --allow-host pypi.org -- pip install requests
+  authsome run --policy read-only.jsonc -- python my_agent.py`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(args); err != nil {
@@ -61,21 +63,12 @@ Exit codes: the command's own; 128+N when signal N ended it.
 	}
 	f := c.Flags()
 	f.SetInterspersed(false)
-	f.StringArrayVar(&o.connections, "connection", nil, "use `PROVIDER=NAME` in this run (repeatable)")
-	f.StringSliceVar(&o.only, "only", nil, "use no other `PROVIDERS` in this run")
-	f.StringSliceVar(&o.allowDenied, "allow-denied", nil, "use the credential of these `PROVIDERS` also at endpoints that hand out others")
-	f.StringVar(&o.mode, "mode", "allow", "hosts no provider claims: allow or deny")
-	f.StringSliceVar(&o.allowHosts, "allow-host", nil, "with --mode deny, let this `HOST` through (repeatable)")
-	f.StringVar(&o.inject, "inject", "host", "host: wherever the host matches; placeholder: only where the client sent the placeholder")
+	a.selectionFlags(c, &o)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ADDR:PORT` of the proxy, a loopback address")
 	f.BoolVar(&o.noShims, "no-shims", false, "load nothing of authsome's into Node.js, Deno, Bun and Python")
 	f.StringVar(&o.ca, "ca", "", "`KIND` of certificate authority: persistent (what ca install made; the default where there is one) or ephemeral")
 	f.BoolVar(&o.strictCA, "strict-ca", false, "trust public authorities only, and none that this system or SSL_CERT_FILE adds")
 	f.BoolVar(&o.printEnv, "print-env", false, "print the variables the command would get, and why, and stop")
-	_ = c.RegisterFlagCompletionFunc("only", a.completeConnected)
-	_ = c.RegisterFlagCompletionFunc("allow-denied", a.completeConnected)
-	_ = c.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"allow", "deny"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("inject", cobra.FixedCompletions([]string{"host", "placeholder"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("ca", cobra.FixedCompletions([]string{caPersistent, caEphemeral}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -87,36 +80,12 @@ func (o runOptions) check(args []string) error {
 		return errors.New("which command? authsome run -- COMMAND [ARGS...]")
 	case len(args) > 0 && args[0] == "":
 		return errors.New("the command is empty")
-	case o.mode != "allow" && o.mode != "deny":
-		return fmt.Errorf("--mode %q is neither allow nor deny", o.mode)
-	case o.mode == "allow" && len(o.allowHosts) > 0:
-		return errors.New("--allow-host goes with --mode deny")
-	case o.inject != "host" && o.inject != "placeholder":
-		return fmt.Errorf("--inject %q is neither host nor placeholder", o.inject)
 	case !slices.Contains([]string{"", caPersistent, caEphemeral}, o.ca):
 		return fmt.Errorf("--ca %q is neither persistent nor ephemeral", o.ca)
 	case err != nil || !net.ParseIP(host).IsLoopback():
 		return fmt.Errorf("--listen %q is not ADDR:PORT with a loopback address", o.listen)
 	}
-	for _, pair := range o.connections {
-		if provider, name, ok := strings.Cut(pair, "="); !ok || provider == "" || name == "" {
-			return fmt.Errorf("--connection %q is not PROVIDER=NAME", pair)
-		}
-	}
-	return nil
-}
-
-// selection is the broker's view of the flags.
-func (o runOptions) selection() broker.Selection {
-	s := broker.Selection{
-		Connections: map[string]string{}, Only: o.only, Denied: o.allowDenied,
-		Placeholder: o.inject == "placeholder", Anonymous: o.agent.Anonymous,
-	}
-	for _, pair := range o.connections {
-		provider, name, _ := strings.Cut(pair, "=")
-		s.Connections[provider] = name
-	}
-	return s
+	return o.checkSelection()
 }
 
 // runError gives errors of authsome's own the exit code 125, but for wrong
@@ -143,6 +112,9 @@ func (a *app) run(ctx context.Context, o runOptions, args []string) error {
 		}
 	}
 	a.strictCA = o.strictCA
+	if o.policy, err = readPolicy(o.policyFile); err != nil {
+		return err
+	}
 	b, _, err := a.broker()
 	if err != nil {
 		return err

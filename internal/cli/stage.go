@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -76,7 +75,7 @@ func (s *stage) start(ctx context.Context, parent parentFunc) error {
 		return err
 	}
 	s.proxy = &proxy.Proxy{
-		Claims: s.claims, Authorize: s.authorize, Admit: s.admit, Passed: s.passed, Leaf: trust.leaf,
+		Claims: s.claims, Authorize: s.authorize, Admit: s.options.admit, Passed: s.passed, Leaf: trust.leaf,
 		Roots: s.app.upstreamRoots, Parent: parent, Report: s.report, Log: s.app.log,
 	}
 	listener, err := s.proxy.Listen(ctx, s.options.listen)
@@ -209,7 +208,7 @@ func refusal(err error) error {
 	}
 	status := http.StatusBadGateway
 	switch denied.Code {
-	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin, broker.CodeEndpoint:
+	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin, broker.CodeEndpoint, broker.CodePolicy:
 		status = http.StatusForbidden
 	case broker.CodePath, broker.CodeBody:
 		status = http.StatusBadRequest
@@ -217,19 +216,6 @@ func refusal(err error) error {
 	return &proxy.Refusal{
 		Status: status, Code: string(denied.Code), Message: denied.Reason, Hint: denied.Hint,
 		Provider: denied.Provider, Connection: denied.Connection,
-	}
-}
-
-// admit is --mode deny for what no provider claims, and for cleartext.
-func (s *stage) admit(host string, port uint16, scheme string) error {
-	if s.options.mode == "allow" || slices.ContainsFunc(s.options.allowHosts, func(h string) bool { return strings.EqualFold(h, host) }) {
-		return nil
-	}
-	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
-	return &proxy.Refusal{
-		Status: http.StatusForbidden, Code: "denied_by_mode",
-		Message: fmt.Sprintf("%s %s is not claimed by a connected provider, and this run denies the rest", scheme, address),
-		Hint:    "authsome run --mode deny --allow-host " + host,
 	}
 }
 

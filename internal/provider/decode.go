@@ -40,7 +40,18 @@ type field struct {
 // decode reads data. The error is an *Invalid for data that is no JSON; other
 // mistakes are in the decoder's problems.
 func decode(data []byte) (*decoder, error) {
-	d := &decoder{data: data, document: newDocument()}
+	d, err := newDecoder(data)
+	if err != nil {
+		return nil, err
+	}
+	d.document = newDocument()
+	d.readDocument()
+	return d, nil
+}
+
+// newDecoder parses data, and reads nothing of it yet.
+func newDecoder(data []byte) (*decoder, error) {
+	d := &decoder{data: data}
 	if offset, err := checkEncoding(data); err != nil {
 		d.add(&d.problems, offset, "", err.Error())
 		return nil, d.invalid()
@@ -51,7 +62,6 @@ func decode(data []byte) (*decoder, error) {
 		return nil, d.invalid()
 	}
 	d.root = root
-	d.readDocument()
 	return d, nil
 }
 

@@ -45,7 +45,7 @@ func (d *Definition) denials() []denied {
 }
 
 // Denied returns why the definition denies a request, or "". methods are all
-// that some server could take for the request's method, in upper case. The
+// that some server could take for the request's method, in any case. The
 // path is denied in every spelling that some server could take for the
 // endpoint's: see AuthEndpoint; an encoded slash is read both ways, and a
 // format's ending (.json) counts for nothing.
@@ -67,7 +67,7 @@ func (d *Definition) Denied(methods []string, rawPath string) string {
 }
 
 func (d *Denial) takes(methods []string) bool {
-	return len(d.Methods) == 0 || slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(d.Methods, m) })
+	return len(d.Methods) == 0 || slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(d.Methods, strings.ToUpper(m)) })
 }
 
 func isPath(pattern, path []string) bool {

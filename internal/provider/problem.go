@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -20,8 +21,9 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%d:%d: %s: %s", p.Line, p.Column, p.Path, p.Message)
 }
 
-// Invalid is the error of a definition that can't be used.
+// Invalid is the error of a definition or policy that can't be used.
 type Invalid struct {
+	Document string // "policy", or "" for a definition
 	File     string // "" when it came from no file
 	Problems []Problem
 }
@@ -29,7 +31,7 @@ type Invalid struct {
 // Error lists every problem, one a line.
 func (e *Invalid) Error() string {
 	var b strings.Builder
-	b.WriteString("provider definition is invalid")
+	b.WriteString(cmp.Or(e.Document, "provider definition") + " is invalid")
 	for _, p := range e.Problems {
 		b.WriteString("\n  ")
 		if e.File != "" {

@@ -64,10 +64,9 @@ func (s *server) connect(w *response, r *http.Request) {
 	})
 }
 
-// claims reports whether to is intercepted. A name with an underscore is no
-// host name and never is.
+// claims reports whether to is intercepted.
 func (s *server) claims(to authority) bool {
-	return s.Claims != nil && !strings.Contains(to.host, "_") && s.Claims(to.host, to.port)
+	return s.Claims != nil && Interceptable(to.host) && s.Claims(to.host, to.port)
 }
 
 // opening is a client's wish to be connected to a host, in whatever protocol

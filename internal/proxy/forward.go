@@ -59,19 +59,24 @@ type exchange struct {
 // handle does the checks that concern every request, and forwards it.
 func (s *server) handle(w http.ResponseWriter, r *http.Request, err error, x exchange) {
 	if err == nil {
-		err = checkMethod(r)
-	}
-	if err == nil {
-		err = checkAuthority(r, x.target, x.to, x.scheme)
-	}
-	if err == nil {
-		x.websocket, err = checkUpgrade(r)
+		err = x.check(r)
 	}
 	if err != nil {
 		s.refuseRequest(w, r, x.to, badRefusal(err))
 		return
 	}
 	s.forward(w, r, &x)
+}
+
+func (x *exchange) check(r *http.Request) error {
+	err := checkMethod(r)
+	if err == nil {
+		err = checkAuthority(r, x.target, x.to, x.scheme)
+	}
+	if err == nil {
+		x.websocket, err = checkUpgrade(r)
+	}
+	return err
 }
 
 // checkMethod refuses the methods that show a request to its sender, and

@@ -98,7 +98,7 @@ func (s *server) openIntercepted(c *client, to authority, o opening) {
 	if err != nil {
 		return
 	}
-	s.intercept(c, withEarly(c.Conn, early), to, host)
+	s.intercept(c, withEarly(newPollable(c.Conn), early), to, host)
 }
 
 func (s *server) openBlind(ctx context.Context, c *client, to authority, o opening) {

@@ -7,26 +7,32 @@ import (
 	"time"
 )
 
-// pollable is an upstream connection below TLS. It tells when a read is about to
-// wait, and can be asked to read without waiting, and it counts what was
-// written: the three things a net.Conn can't say.
+// pollable is a connection below TLS. It tells when a read is about to wait, and
+// can be asked to read without waiting, and it counts what was written: the
+// three things a net.Conn can't say. It asks the kernel itself where it can: see
+// read and write. One goroutine reads at a time and one writes, as TLS has it.
 type pollable struct {
 	net.Conn
 	raw     syscall.RawConn // nil when the kernel's socket can't be had
-	try     func(fd uintptr) bool
-	waiting func() // called before a read waits, may be nil
-	polling bool   // a read must not wait
-	written int64  // bytes that the kernel took
-	p       []byte // of the read that goes on
-	n       int    // its result
-	err     error  // its result
+	waiting func()          // called before a read waits, may be nil
+	polling bool            // a read must not wait
+	written int64           // bytes that the kernel took
+	in, out transfer
+}
+
+// transfer is one direction of a pollable, and the read or write that goes on.
+type transfer struct {
+	try func(fd uintptr) bool // false waits until it can go on
+	p   []byte
+	n   int   // its result
+	err error // its result
 }
 
 func newPollable(conn net.Conn) *pollable {
 	s := &pollable{Conn: conn}
 	if c, ok := conn.(syscall.Conn); ok && canRead {
 		if raw, err := c.SyscallConn(); err == nil {
-			s.raw, s.try = raw, s.tryRead
+			s.raw, s.in.try, s.out.try = raw, s.tryRead, s.tryWrite
 		}
 	}
 	return s
@@ -40,30 +46,61 @@ func (s *pollable) Read(p []byte) (int, error) {
 	if s.raw == nil {
 		return s.readBlindly(p)
 	}
-	s.p, s.n, s.err = p, 0, nil
-	err := s.raw.Read(s.try)
-	s.p = nil
-	if err != nil {
-		return 0, err
+	return s.in.run(p, s.raw.Read)
+}
+
+// Write counts.
+func (s *pollable) Write(p []byte) (n int, err error) {
+	if s.raw == nil {
+		n, err = s.Conn.Write(p)
+	} else {
+		n, err = s.out.run(p, s.raw.Write)
 	}
-	return s.n, s.err
+	s.written += int64(n)
+	return n, err
+}
+
+// run transfers p by way of how, which calls try until that is true.
+func (t *transfer) run(p []byte, how func(func(uintptr) bool) error) (int, error) {
+	t.p, t.n, t.err = p, 0, nil
+	err := how(t.try)
+	t.p = nil
+	if err == nil {
+		err = t.err
+	}
+	return t.n, err
 }
 
 // tryRead is one read(2). It returns false to be called again when there is
 // something to be read.
 func (s *pollable) tryRead(fd uintptr) bool {
-	s.n, s.err = read(fd, s.p)
-	if s.err != errAgain { //nolint:errorlint // it is ours, and never wrapped
+	s.in.n, s.in.err = read(fd, s.in.p)
+	if s.in.err != errAgain { //nolint:errorlint // it is ours, and never wrapped
 		return true
 	}
 	if s.polling {
-		s.err = errNothing{}
+		s.in.err = errNothing{}
 		return true
 	}
 	if s.waiting != nil {
 		s.waiting()
 	}
 	return false
+}
+
+// tryWrite writes what the kernel takes. It returns false to be called again
+// when that takes more.
+func (s *pollable) tryWrite(fd uintptr) bool {
+	for t := &s.out; t.n < len(t.p); {
+		n, err := write(fd, t.p[t.n:])
+		if t.n += n; err == errAgain { //nolint:errorlint // as above
+			return false
+		}
+		if t.err = err; err != nil {
+			return true
+		}
+	}
+	return true
 }
 
 // pollTime is how long a poll lasts where the system's socket is out of reach.
@@ -79,13 +116,6 @@ func (s *pollable) readBlindly(p []byte) (int, error) {
 	return s.Conn.Read(p)
 }
 
-// Write counts.
-func (s *pollable) Write(p []byte) (int, error) {
-	n, err := s.Conn.Write(p)
-	s.written += int64(n)
-	return n, err
-}
-
 // CloseWrite ends our half.
 func (s *pollable) CloseWrite() error { return closeWrite(s.Conn) }
 
@@ -97,3 +127,11 @@ func (errNothing) Error() string        { return "nothing to read" }
 func (errNothing) Timeout() bool        { return true }
 func (errNothing) Temporary() bool      { return true }
 func (errNothing) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+// failed is err as package net would have it, but for errAgain.
+func failed(op string, err error) error {
+	if err == nil || err == errAgain { //nolint:errorlint // what a system call returns is never wrapped
+		return err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, err)}
+}

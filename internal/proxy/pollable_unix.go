@@ -1,10 +1,9 @@
-//go:build unix
+//go:build unix && !linux
 
 package proxy
 
 import (
 	"io"
-	"os"
 	"syscall"
 )
 
@@ -14,18 +13,25 @@ const errAgain = syscall.EAGAIN
 
 // read is one read(2) of a socket that does not block.
 func read(fd uintptr, p []byte) (int, error) {
+	n, err := again(func() (int, error) { return syscall.Read(int(fd), p) })
+	if n == 0 && err == nil {
+		return 0, io.EOF
+	}
+	return n, failed("read", err)
+}
+
+// write is one write(2) of such a socket.
+func write(fd uintptr, p []byte) (int, error) {
+	n, err := again(func() (int, error) { return syscall.Write(int(fd), p) })
+	return n, failed("write", err)
+}
+
+// again makes a call until no signal interrupts it.
+func again(call func() (int, error)) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), p)
-		switch {
-		case err == syscall.EINTR: //nolint:errorlint // an errno is what a system call returns
-			continue
-		case err == syscall.EAGAIN: //nolint:errorlint // as above
-			return 0, errAgain
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
-		case n == 0:
-			return 0, io.EOF
+		n, err := call()
+		if err != syscall.EINTR { //nolint:errorlint // an errno is what a system call returns
+			return max(n, 0), err
 		}
-		return n, nil
 	}
 }

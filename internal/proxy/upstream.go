@@ -173,7 +173,7 @@ func (p *upstream) dialTLS(ctx context.Context) (*tls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.secure(ctx, conn)
+	return p.secure(ctx, newPollable(conn))
 }
 
 // routedConfig verifies that the server is the routed host. Records are full

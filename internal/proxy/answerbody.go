@@ -73,6 +73,20 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
+// peek waits for a body of that length and returns it without taking it. It
+// returns nil for one that is not there in whole, which reading it explains,
+// or that is longer than the connection's buffer.
+func (b *answerBody) peek(length int64) []byte {
+	if f, ok := b.src.(*fixedReader); !ok || f.left != length || length > maxLine {
+		return nil
+	}
+	text, err := b.conn.br.Peek(int(length))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
 // Close gives the connection back, or closes it when the body was not read to
 // its end.
 func (b *answerBody) Close() error {

@@ -98,7 +98,8 @@ func (s *server) openIntercepted(c *client, to authority, o opening) {
 	if err != nil {
 		return
 	}
-	s.intercept(c, withEarly(newPollable(c.Conn), early), to, host)
+	c.socket = newPollable(c.Conn)
+	s.intercept(c, withEarly(c.socket, early), to, host)
 }
 
 func (s *server) openBlind(ctx context.Context, c *client, to authority, o opening) {

@@ -23,8 +23,10 @@ const (
 // is strict where net/http.Server repairs.
 type http1 struct {
 	srv    *server
-	client *client  // the accepted connection at the bottom
-	conn   net.Conn // what is spoken on: TCP, or TLS over it
+	client *client   // the accepted connection at the bottom
+	conn   net.Conn  // what is spoken on: TCP, or TLS over it
+	socket *pollable // below TLS, nil without it
+	until  time.Time // when reading ends, zero for never or not known
 	br     *bufio.Reader
 	bw     *output
 	idle   wire
@@ -114,7 +116,7 @@ func (h *http1) next(wait time.Duration) (*http.Request, fields, error) {
 		h.acquire()
 	}
 	if wait > headTimeout {
-		if err := h.conn.SetReadDeadline(time.Now().Add(headTimeout)); err != nil {
+		if err := h.boundHead(); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -123,16 +125,46 @@ func (h *http1) next(wait time.Duration) (*http.Request, fields, error) {
 		return nil, nil, err
 	}
 	h.client.enter(phaseActive)
-	return r, lines, h.conn.SetReadDeadline(time.Time{})
+	return r, lines, h.unbound()
 }
 
-// await bounds the time that reading takes. Where the first byte was read to
-// see what the client speaks, its time runs already.
+// await bounds the time that reading takes: to wait, or a tenth less, which
+// saves a busy connection from setting a timer for each request. Where the
+// first byte was read to see what the client speaks, its time runs already.
 func (h *http1) await(wait time.Duration) error {
-	if h.idle.held {
+	now := time.Now()
+	if h.idle.held || h.until.After(now.Add(wait-wait/10)) && !h.until.After(now.Add(wait)) {
 		return nil
 	}
-	return h.conn.SetReadDeadline(time.Now().Add(wait))
+	return h.setUntil(now.Add(wait))
+}
+
+func (h *http1) setUntil(t time.Time) error {
+	h.until = t
+	return h.conn.SetReadDeadline(t)
+}
+
+// boundHead gives the rest of a head its time, which begins when that has to
+// be waited for: a head is nearly always there in whole.
+func (h *http1) boundHead() error {
+	if h.socket == nil {
+		return h.setUntil(time.Now().Add(headTimeout))
+	}
+	h.socket.waiting = func() {
+		h.socket.waiting = nil
+		_ = h.setUntil(time.Now().Add(headTimeout))
+	}
+	return nil
+}
+
+// unbound ends the time of a head. That of waiting for one may stay: whoever
+// reads on sets a time of his own.
+func (h *http1) unbound() error {
+	if h.socket == nil {
+		return h.setUntil(time.Time{})
+	}
+	h.socket.waiting = nil
+	return nil
 }
 
 // readFirst waits for the first byte of a request without holding a buffer.
@@ -158,6 +190,9 @@ func (h *http1) exchange(r *http.Request, lines fields) (more bool) {
 	// Whatever happened, nobody may read or write here any more when the
 	// buffers are given back.
 	read := w.body.finish()
+	if r.ContentLength != 0 {
+		h.until = time.Time{} // reading the body has set a time
+	}
 	switch {
 	case w.taken || !complete:
 		return false

@@ -231,7 +231,7 @@ func describeTLS(err error) string {
 
 // serveTunnel speaks HTTP/1 inside a tunnel.
 func (s *server) serveTunnel(c *client, child net.Conn, to authority) {
-	h := &http1{srv: s, client: c, conn: child}
+	h := &http1{srv: s, client: c, conn: child, socket: c.socket}
 	h.handle = func(w *response, r *http.Request) { s.handleIntercepted(w, r, to) }
 	_ = h.serve(idleTimeout) // childTLS has noted how it began
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sort"
 	"sync"
 )
 
@@ -119,8 +120,8 @@ func (m *matcher) find(text []byte) (start, end int, found bool) {
 // at returns the length of the longest needle that text begins with, or 0.
 func (m *matcher) at(text []byte) int {
 	text = text[:min(len(text), m.longest)]
-	n, exact := slices.BinarySearchFunc(m.needles, text, bytes.Compare)
-	if exact {
+	n := sort.Search(len(m.needles), func(i int) bool { return bytes.Compare(m.needles[i], text) >= 0 }) // text stays on the stack
+	if n < len(m.needles) && bytes.Equal(m.needles[n], text) {
 		return len(text)
 	}
 	for n--; n >= 0; n = int(m.inside[n]) {

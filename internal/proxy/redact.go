@@ -52,18 +52,16 @@ func (d *redactor) header(h http.Header) {
 	if d.replaced {
 		dropDigests(h)
 	}
-	text := make([]byte, 0, 512)
+	var room [512]byte // find keeps nothing
 	for name, values := range h {
-		text = append(text[:0], name...)
-		if _, _, found := d.find(text); found {
+		if _, _, found := d.find(append(room[:0], name...)); found {
 			delete(h, name)
 			continue
 		}
 		for i, value := range values {
-			text = append(text[:0], value...)
-			if _, _, found := d.find(text); found {
+			if _, _, found := d.find(append(room[:0], value...)); found {
 				values = slices.Clone(values)
-				clean, _ := d.replace(nil, text, true, false)
+				clean, _ := d.replace(nil, []byte(value), true, false)
 				values[i] = string(clean)
 				h[name] = values
 			}
@@ -123,7 +121,7 @@ func (d *redactor) body(resp *http.Response, header http.Header) (io.Reader, err
 	case len(packing) > 0:
 		return d.unpack(resp.Body, header, packing, sameLength), nil
 	case small && !sameLength:
-		return d.small(resp.Body, resp.ContentLength, header)
+		return d.small(resp, header)
 	}
 	s := &scanner{d: d, src: resp.Body, sameLength: sameLength}
 	if isGRPC(header) {
@@ -149,11 +147,18 @@ func hasLengths(header http.Header) bool {
 	return true
 }
 
-// small reads a body whole.
-func (d *redactor) small(body io.Reader, length int64, header http.Header) (io.Reader, error) {
+// small reads a body whole. One that is clean and fits into the connection's
+// buffer stays there.
+func (d *redactor) small(resp *http.Response, header http.Header) (io.Reader, error) {
+	if own, ok := resp.Body.(*answerBody); ok {
+		text := own.peek(resp.ContentLength)
+		if _, _, found := d.find(text); text != nil && !found {
+			return own, nil
+		}
+	}
 	var buffer bytes.Buffer
-	buffer.Grow(int(length) + bytes.MinRead)
-	if _, err := buffer.ReadFrom(body); err != nil {
+	buffer.Grow(int(resp.ContentLength) + bytes.MinRead)
+	if _, err := buffer.ReadFrom(resp.Body); err != nil {
 		return nil, err
 	}
 	text := buffer.Bytes()

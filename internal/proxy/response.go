@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 var errTooLong = errors.New("response body longer than its Content-Length")
@@ -207,6 +208,7 @@ func (w *response) finish() bool {
 // now on is the caller's, and early is what the client sent already.
 func (w *response) take() (early []byte) {
 	w.h.watch.stop()
+	_ = w.h.setUntil(time.Time{})
 	w.taken = true
 	if n := w.h.br.Buffered(); n > 0 {
 		early = make([]byte, n)

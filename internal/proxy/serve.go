@@ -242,10 +242,11 @@ func (s *server) remove(c *client) {
 // client is one accepted connection.
 type client struct {
 	net.Conn
-	srv   *server
-	phase atomic.Int32
-	route authority // of a tunnel
-	agent string    // User-Agent of a CONNECT
+	srv    *server
+	phase  atomic.Int32
+	route  authority // of a tunnel
+	socket *pollable // below TLS that ends here, nil elsewhere
+	agent  string    // User-Agent of a CONNECT
 }
 
 type phase int32

@@ -27,6 +27,7 @@ type watch struct {
 	mu      sync.Mutex    // guards the rest
 	body    *requestBody  // of the exchange, nil between two
 	looking chan struct{} // closed when the look that goes on is over
+	looked  bool          // there was a look, which takes back the time of reading
 }
 
 // start begins to watch over an exchange.
@@ -55,7 +56,8 @@ func (w *watch) look() {
 		return
 	}
 	looking := make(chan struct{})
-	w.looking = looking
+	w.looking, w.looked = looking, true
+	_ = w.h.conn.SetReadDeadline(time.Time{}) // before stop sets its own
 	w.mu.Unlock()
 	_, err := w.h.br.Peek(1)
 	switch {
@@ -88,6 +90,9 @@ func (w *watch) stop() {
 	w.body, w.looking = nil, nil
 	if w.timer != nil {
 		w.timer.Stop()
+	}
+	if w.looked {
+		w.h.until, w.looked = time.Time{}, false
 	}
 	w.mu.Unlock()
 	if looking != nil {

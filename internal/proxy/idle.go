@@ -30,11 +30,12 @@ type upstreamConn struct {
 }
 
 // get takes a connection from the pool, the one that was used last. It returns
-// nil when none is alive.
-func (p *upstream) get() *upstreamConn {
+// nil when none is alive. With held, the request's own write finds out whether
+// it is, where that can be.
+func (p *upstream) get(held bool) *upstreamConn {
 	for {
 		c := p.pop()
-		if c == nil || c.quiet() {
+		if c == nil || held && c.socket.hold() || c.quiet() {
 			return c
 		}
 		_ = c.Close()

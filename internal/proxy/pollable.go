@@ -16,6 +16,8 @@ type pollable struct {
 	raw     syscall.RawConn // nil when the kernel's socket can't be had
 	waiting func()          // called before a read waits, may be nil
 	polling bool            // a read must not wait
+	holding bool            // what is written waits for the next read
+	held    []byte          // in here
 	written int64           // bytes that the kernel took
 	in, out transfer
 }
@@ -49,8 +51,27 @@ func (s *pollable) Read(p []byte) (int, error) {
 	return s.in.run(p, s.raw.Read)
 }
 
+// hold makes what is written wait for the next read, which fails with an errHeard
+// and writes nothing when there is something to be read before. It reports
+// whether that can be done here.
+func (s *pollable) hold() bool {
+	s.holding = s.raw != nil
+	return s.holding
+}
+
+// errHeard is a connection that has spoken or ended before it was asked. It
+// counts as closed: what it says unasked could be taken for an answer.
+type errHeard struct{}
+
+func (errHeard) Error() string        { return "the connection has spoken or ended before a request" }
+func (errHeard) Is(target error) bool { return target == net.ErrClosed }
+
 // Write counts.
 func (s *pollable) Write(p []byte) (n int, err error) {
+	if s.holding {
+		s.held = append(s.held, p...)
+		return len(p), nil
+	}
 	if s.raw == nil {
 		n, err = s.Conn.Write(p)
 	} else {
@@ -75,6 +96,9 @@ func (t *transfer) run(p []byte, how func(func(uintptr) bool) error) (int, error
 // something to be read.
 func (s *pollable) tryRead(fd uintptr) bool {
 	s.in.n, s.in.err = read(fd, s.in.p)
+	if s.holding {
+		return s.ask()
+	}
 	if s.in.err != errAgain { //nolint:errorlint // it is ours, and never wrapped
 		return true
 	}
@@ -87,6 +111,25 @@ func (s *pollable) tryRead(fd uintptr) bool {
 	}
 	return false
 }
+
+// ask writes what was held, after a read that should have found nothing. It
+// returns false to wait for the answer, which can't be missed: the poller was
+// told to look before this.
+func (s *pollable) ask() bool {
+	s.holding = false
+	if s.in.err != errAgain { //nolint:errorlint // as above
+		s.in.n, s.in.err = 0, errHeard{}
+		return true
+	}
+	_, s.in.err = s.Write(s.held)
+	if s.held = s.held[:0]; cap(s.held) > maxHeld {
+		s.held = nil
+	}
+	return s.in.err != nil
+}
+
+// maxHeld is the room for what is held that an idle connection keeps.
+const maxHeld = 2 << 10
 
 // tryWrite writes what the kernel takes. It returns false to be called again
 // when that takes more.

@@ -124,12 +124,16 @@ func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response
 		return nil, err
 	}
 	defer m.release()
-	c, err := p.idleOrPlace(out.Context())
-	if c != nil {
-		before := c.socket.written
-		resp, err := c.roundTrip(m, i)
-		if err == nil || !m.mayRepeat(err, i, c.socket.written > before) {
+	c, err := p.idleOrPlace(out.Context(), !m.rest)
+	for idle := c; idle != nil; idle = p.get(false) {
+		before := idle.socket.written
+		resp, err := idle.roundTrip(m, i)
+		written := idle.socket.written > before
+		if err == nil || !m.mayRepeat(err, i, written) {
 			return resp, err
+		}
+		if written {
+			break
 		}
 	}
 	if c != nil {
@@ -148,14 +152,14 @@ func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response
 
 // idleOrPlace returns an idle connection, or nil and a place to dial in. Who
 // waits for a place takes the connection that another one gives back.
-func (p *upstream) idleOrPlace(ctx context.Context) (*upstreamConn, error) {
-	if c := p.get(); c != nil {
+func (p *upstream) idleOrPlace(ctx context.Context, held bool) (*upstreamConn, error) {
+	if c := p.get(held); c != nil {
 		return c, nil
 	}
 	if err := p.place(ctx); err != nil {
 		return nil, err
 	}
-	c := p.get()
+	c := p.get(held)
 	if c != nil {
 		<-p.dials
 	}
@@ -213,6 +217,9 @@ func (c *upstreamConn) roundTrip(m *message, i *interim) (*http.Response, error)
 	body := &answerBody{conn: c, ctx: ctx}
 	body.stop = context.AfterFunc(ctx, c.abort)
 	_, err := c.Write(m.buf.buf)
+	if err == nil && c.socket.holding {
+		err = c.ask()
+	}
 	if err == nil {
 		if m.rest {
 			body.upload = startUpload(c, m.out)
@@ -223,6 +230,16 @@ func (c *upstreamConn) roundTrip(m *message, i *interim) (*http.Response, error)
 		return nil, body.fail(err)
 	}
 	return body.resp, nil
+}
+
+// ask has the socket write what it holds and waits for the answer. What is there
+// without that is none.
+func (c *upstreamConn) ask() error {
+	_, err := c.br.Peek(1)
+	if err == nil && c.socket.holding {
+		return errHeard{}
+	}
+	return err
 }
 
 // abort ends whatever the exchange waits for.

@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,15 +26,37 @@ func inBubble(t *testing.T, client func(t *testing.T, conn net.Conn, run *certif
 			Claims: func(string, uint16) bool { return true },
 			Leaf:   func(string) (*tls.Certificate, error) { return leaf, nil },
 			Peer:   func(net.Conn) error { return nil },
+			Authorize: func(ctx context.Context, _ *http.Request) (Grant, error) {
+				select {
+				case <-time.After(2 * idleTimeout):
+				case <-ctx.Done():
+				}
+				return Grant{}, &Refusal{Status: http.StatusForbidden, Code: "slow"}
+			},
 		})
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})
-		go func() { defer close(done); s.serve(ours) }()
+		go func() { defer close(done); s.serve(resetConn{ours}) }()
 		client(t, theirs, run)
 		_ = theirs.Close()
-		<-done
+		begin := time.Now()
+		if <-done; time.Since(begin) > time.Second {
+			t.Errorf("went on for %v without a client", time.Since(begin))
+		}
 		s.kill()
 	})
+}
+
+// resetConn ends with a reset: a client that has only ended its own half may
+// still wait for its answer.
+type resetConn struct{ net.Conn }
+
+func (c resetConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = syscall.ECONNRESET
+	}
+	return n, err
 }
 
 // lasts reads until the proxy ends the connection, and returns how long that
@@ -98,6 +123,36 @@ func TestTimeouts(t *testing.T) {
 			if took := lasts(secured); took != headTimeout {
 				t.Errorf("ended after %v", took)
 			}
+		})
+	})
+	t.Run("long_exchange", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, conn net.Conn, run *certifier) {
+			connectPipe(t, conn)
+			secured := tls.Client(conn, &tls.Config{ServerName: "alpha.test", RootCAs: run.pool(), Time: run.now})
+			must(t, secured.Handshake())
+			for range 2 {
+				_, err := io.WriteString(secured, "GET / HTTP/1.1\r\nHost: alpha.test\r\n\r\n")
+				must(t, err)
+				begin := time.Now()
+				answer, err := http.ReadResponse(bufio.NewReader(secured), nil)
+				must(t, err)
+				if took := time.Since(begin); answer.StatusCode != http.StatusForbidden || took != 2*idleTimeout {
+					t.Errorf("%d after %v", answer.StatusCode, took)
+				}
+			}
+			if took := lasts(secured); took != idleTimeout {
+				t.Errorf("ended after %v", took)
+			}
+		})
+	})
+	t.Run("long_exchange_given_up", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, conn net.Conn, run *certifier) {
+			connectPipe(t, conn)
+			secured := tls.Client(conn, &tls.Config{ServerName: "alpha.test", RootCAs: run.pool(), Time: run.now})
+			must(t, secured.Handshake())
+			_, err := io.WriteString(secured, "GET / HTTP/1.1\r\nHost: alpha.test\r\n\r\n")
+			must(t, err)
+			time.Sleep(idleTimeout + time.Minute) // and inBubble ends it
 		})
 	})
 }

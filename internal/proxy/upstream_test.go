@@ -275,10 +275,10 @@ func TestIdlePool(t *testing.T) {
 		if !hasEnded(first) || hasEnded(third) {
 			t.Error("only the first is idle for 90 s")
 		}
-		if got := a.get(); got != second {
+		if got := a.get(false); got != second {
 			t.Errorf("got %p, want the last one used %p", got, second)
 		}
-		if got := a.get(); got != nil {
+		if got := a.get(false); got != nil {
 			t.Error("a pool with nothing left gave a connection")
 		}
 		_ = second.Close()

@@ -191,6 +191,22 @@ func TestShims_chain(t *testing.T) {
 	equal(t, "node", r.stdout, "node chained\ntrue\n")
 }
 
+// TestShims_finders: a program that puts its own finders in the place of all
+// that there are, as Mercurial does, starts, and has the proxy.
+func TestShims_finders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.login(t, "openai", w.Canary("openai"))
+	contains(t, "version", w.ok(t, "run", "--", "hg", "version", "--quiet").stdout, "Mercurial")
+	script := `import sys
+class Wrapped:
+    def __init__(self, finder): self.finder = finder
+    def __getattr__(self, name): return getattr(self.finder, name)
+sys.meta_path[:] = [Wrapped(f) for f in sys.meta_path]
+import socket; print(socket.getaddrinfo.authsome)`
+	equal(t, "wrapped", w.ok(t, "run", "--", "/usr/bin/python3", "-c", script).stdout, "True\n")
+}
+
 // TestShims_yarn: each Yarn starts, and has the proxy.
 func TestShims_yarn(t *testing.T) {
 	t.Parallel()

@@ -54,11 +54,14 @@ def _install(proxy):
     class Finder(object):
         """Waits for socket to be imported, which takes long for those who never need it."""
 
+        asked = False
+
         @staticmethod
         def find_spec(name, path=None, target=None):
-            if name != "socket":
+            if name != "socket" or Finder.asked:
                 return None
-            sys.meta_path.remove(Finder)
+            Finder.asked = True  # it may be called from within what others have put in its place
+            sys.meta_path[:] = [f for f in sys.meta_path if f is not Finder]
             for finder in sys.meta_path:
                 spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
                 if spec is not None:

@@ -30,6 +30,7 @@ const (
 	CodeExpired      Code = "credential_expired"
 	CodeLogin        Code = "login_needed"        // the authorization server refuses to refresh
 	CodeRefresh      Code = "refresh_failed"      // for now: the authorization server does not answer
+	CodeSource       Code = "source_failed"       // the command or variable that has the value does not give it
 	CodeUnusable     Code = "credential_unusable" // a value no header can carry
 	CodeChanged      Code = "definition_changed"  // the definition claims hosts the credential was not logged in for
 	CodeVault        Code = "vault_unavailable"

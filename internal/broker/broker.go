@@ -24,6 +24,7 @@ import (
 	"authsome/internal/audit"
 	"authsome/internal/login"
 	"authsome/internal/provider"
+	"authsome/internal/secret"
 	"authsome/internal/vault"
 )
 
@@ -66,6 +67,10 @@ type Config struct {
 	Catalog *provider.Registry
 	Network login.Network
 	Profile string
+
+	// Fetch asks a source for its values, by field. Its errors hold none of
+	// them. Nil: there are no sources.
+	Fetch func(context.Context, Source) (map[string]secret.Text, error)
 }
 
 // Broker is the use cases of one profile. Vault and audit log are opened by
@@ -73,6 +78,7 @@ type Config struct {
 type Broker struct {
 	config    Config
 	refreshes *refreshes
+	sources   sources
 
 	mu    sync.Mutex // guards the fields below
 	vault *vault.Vault

@@ -28,6 +28,7 @@ type world struct {
 	dir     string
 	key     secret.Text
 	network login.Network
+	fetch   func(context.Context, broker.Source) (map[string]secret.Text, error)
 	store   vault.Store // nil: the folder's
 }
 
@@ -55,6 +56,7 @@ func (w *world) open() *broker.Broker {
 		Audit:   func() (*audit.Log, error) { return audit.Open(w.log()) },
 		Catalog: registry,
 		Network: w.network,
+		Fetch:   w.fetch,
 		Profile: "default",
 	})
 	if err != nil {

@@ -46,6 +46,7 @@ type Connection struct {
 	ObtainedAt   time.Time
 	RefreshedAt  time.Time        // zero: never
 	RejectedAt   time.Time        // since when the authorization server refuses to refresh; zero: it does not
+	Source       *Source          // where the values are fetched from; nil: they are in Credential
 	Client       *login.Client    // the OAuth client it was given to; nil: the definition's
 	Policy       *provider.Policy // what the credential may be used for; nil: everything
 	Credential   credential.Credential
@@ -100,6 +101,7 @@ type record struct {
 	ObtainedAt   time.Time       `json:"obtained_at"`
 	RefreshedAt  time.Time       `json:"refreshed_at,omitzero"`
 	RejectedAt   time.Time       `json:"rejected_at,omitzero"`
+	Source       *Source         `json:"source,omitempty"`
 	Client       json.RawMessage `json:"client,omitempty"`
 	Policy       json.RawMessage `json:"policy,omitempty"`
 	Credential   json.RawMessage `json:"credential"`
@@ -127,14 +129,18 @@ func splitKey(key string) (provider, name string, ok bool) {
 }
 
 func encodeConnection(c Connection) ([]byte, error) {
-	cred, err := credential.Encode(c.Credential)
+	kept := c.Credential
+	if c.Source != nil {
+		kept.Fields = nil
+	}
+	cred, err := credential.Encode(kept)
 	if err != nil {
 		return nil, err
 	}
 	r := record{
 		Version: recordVersion, AuthType: c.AuthType, Flow: c.Flow, Installation: c.Installation, BaseURL: c.BaseURL,
 		Hosts: c.Hosts, Endpoints: c.Endpoints, Private: c.Private, Account: c.Account, Asked: c.Asked, ObtainedAt: c.ObtainedAt.UTC(),
-		RefreshedAt: c.RefreshedAt.UTC(), RejectedAt: c.RejectedAt.UTC(), Credential: cred,
+		RefreshedAt: c.RefreshedAt.UTC(), RejectedAt: c.RejectedAt.UTC(), Source: c.Source, Credential: cred,
 	}
 	if c.Client != nil {
 		if r.Client, err = encodeClient(c.Client, nil); err != nil {
@@ -171,7 +177,7 @@ func decodeRecord(data []byte) (Connection, error) {
 	c := Connection{
 		AuthType: r.AuthType, Flow: r.Flow, Installation: r.Installation, BaseURL: r.BaseURL, Hosts: r.Hosts,
 		Endpoints: r.Endpoints, Private: r.Private, Account: r.Account, Asked: r.Asked, ObtainedAt: r.ObtainedAt,
-		RefreshedAt: r.RefreshedAt, RejectedAt: r.RejectedAt,
+		RefreshedAt: r.RefreshedAt, RejectedAt: r.RejectedAt, Source: r.Source,
 	}
 	var err error
 	if c.Credential, err = credential.Decode(r.Credential); err != nil {

@@ -10,6 +10,7 @@ import (
 	"authsome/internal/audit"
 	"authsome/internal/login"
 	"authsome/internal/provider"
+	"authsome/internal/secret"
 )
 
 // LoginRequest says what to obtain.
@@ -19,10 +20,12 @@ type LoginRequest struct {
 	Flow         string // "" means the definition's
 	BaseURL      string // "" means the definition's
 	Scopes       []string
-	Client       *login.Client // nil means the one that is kept, if any
-	Installation string        // as in login.Request
-	Force        bool          // log in even though there is a good connection
-	UI           login.UI      // whom to ask
+	Client       *login.Client          // nil means the one that is kept, if any
+	Installation string                 // as in login.Request
+	Force        bool                   // log in even though there is a good connection
+	UI           login.UI               // whom to ask
+	Given        map[string]secret.Text // by field, for flow api_key: nobody is asked
+	Source       *Source                // where they are fetched from at every use, in place of Given; its Fields are set here
 
 	// Private reports whether a host has an address that is not on the public
 	// internet. It is asked about the hosts that the user named: the exact
@@ -73,9 +76,13 @@ func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req Login
 			return LoginResult{}, err
 		}
 	}
+	given, source, err := b.given(ctx, def, req)
+	if err != nil {
+		return LoginResult{}, fmt.Errorf("%s/%s: %w: %w", def.Name, req.Name, login.ErrRejected, err)
+	}
 	result, err := login.Run(ctx, login.Request{
 		Definition: def, Flow: req.Flow, Scopes: req.Scopes, UI: req.UI,
-		Network: b.config.Network, Client: client, Installation: req.Installation,
+		Network: b.config.Network, Client: client, Installation: req.Installation, Given: given,
 	})
 	if err != nil {
 		return LoginResult{}, fmt.Errorf("%s/%s: %w", def.Name, req.Name, err)
@@ -83,7 +90,7 @@ func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req Login
 	c := Connection{
 		Provider: def.Name, Name: req.Name, AuthType: def.AuthType, Flow: result.Flow, Installation: req.Installation,
 		BaseURL: req.BaseURL, Hosts: ruleNames(def), Endpoints: endpoints(def), Private: req.private(ctx, def), Account: result.Account, Asked: req.Scopes,
-		ObtainedAt: now(), Client: result.Client, Credential: result.Credential,
+		ObtainedAt: now(), Source: source, Client: result.Client, Credential: result.Credential,
 	}
 	if c.Policy, err = b.keptPolicy(ctx, c.Provider, c.Name); err != nil {
 		return LoginResult{}, err
@@ -129,6 +136,7 @@ func (b *Broker) usable(ctx context.Context, def *provider.Definition, req Login
 		return Connection{}, false, err
 	}
 	same := c.Status(now()) == Connected &&
+		(req.Source == nil || req.Source.same(c.Source)) &&
 		(req.BaseURL == "" || req.BaseURL == c.BaseURL) &&
 		(req.Scopes == nil || sameSet(req.Scopes, c.Asked) || sameSet(req.Scopes, c.Credential.Scopes)) &&
 		sameSet(ruleNames(def), c.Hosts)

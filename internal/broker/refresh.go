@@ -76,6 +76,9 @@ func (b *Broker) Fresh(ctx context.Context, c Connection) (Connection, error) {
 // fresh is Fresh; patient callers prefer a renewed credential to one that is
 // near its expiry, but take that too.
 func (b *Broker) fresh(ctx context.Context, c Connection, patient bool) (Connection, error) {
+	if c.Source != nil {
+		return b.sourced(ctx, c)
+	}
 	at := now()
 	if c.Status(at) == Expired {
 		return c, expired(c)
@@ -100,6 +103,9 @@ func (b *Broker) fresh(ctx context.Context, c Connection, patient bool) (Connect
 // refused: another process may have renewed it, else it is renewed. One that
 // is younger than a minute is not: a further one would be refused as well.
 func (b *Broker) replaced(ctx context.Context, c Connection) (Connection, error) {
+	if c.Source != nil {
+		return b.refetched(ctx, c)
+	}
 	stored, err := b.named(ctx, c.Provider, c.Name)
 	if err != nil {
 		return c, b.denial(c, err)
@@ -124,7 +130,7 @@ func (s *Session) fresh(ctx context.Context, c Connection) (Connection, *Denied)
 	if errors.As(err, &denied) {
 		return c, denied
 	}
-	if !got.same(c) {
+	if c.Source == nil && !got.same(c) {
 		s.distrust()
 	}
 	return got, nil
@@ -135,13 +141,12 @@ func (s *Session) fresh(ctx context.Context, c Connection) (Connection, *Denied)
 // were refused, and reports whether there is another one to send the request
 // again with. It waits for that no longer than ctx and 30 seconds.
 func (s *Session) Rejected(ctx context.Context, u Use) (again bool) {
-	if !u.connection.refreshable() {
+	if !u.Renewable() {
 		return false
 	}
 	got, err := s.broker.replaced(ctx, u.connection)
 	s.distrust()
-	before := u.connection.Credential.Field(credential.AccessToken)
-	return err == nil && !got.Credential.Field(credential.AccessToken).Equal(before)
+	return err == nil && !sameSecrets(got.Credential, u.connection.Credential)
 }
 
 // refresh joins or starts the renewal of a credential. Urgent ones do not wait

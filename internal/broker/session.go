@@ -45,7 +45,8 @@ type Session struct {
 type snapshot struct {
 	table  *provider.Table
 	groups map[string]*group
-	broken error // the vault or a definition can't be read: nothing may be used
+	hidden []string // variables that have values of connections
+	broken error    // the vault or a definition can't be read: nothing may be used
 }
 
 // group is the connections of one provider that share a base URL, and so the
@@ -133,6 +134,9 @@ func (s *Session) load(ctx context.Context, broken error) *snapshot {
 		all, broken = s.broker.Connections(ctx)
 	}
 	for _, c := range all {
+		if c.Source != nil && c.Source.Variable != "" {
+			snap.hidden = append(snap.hidden, c.Source.Variable)
+		}
 		if s.allows(c.Provider) {
 			broken = errors.Join(broken, s.add(snap, c))
 		}
@@ -231,10 +235,11 @@ func (s *Session) Private(host string) bool {
 
 // Placeholders returns the names of the environment variables a child gets
 // the placeholder under, sorted: the export names of every connected provider,
-// and those that further has for it.
+// those that further has for it, and those that any connection is fetched from.
 func (s *Session) Placeholders(further map[string][]string) []string {
-	var names []string
-	for _, g := range s.snapshot().groups {
+	snap := s.snapshot()
+	names := slices.Clone(snap.hidden)
+	for _, g := range snap.groups {
 		names = append(names, further[g.def.Name]...)
 		for field, env := range g.def.Env {
 			if credential.IsField(field) {

@@ -42,7 +42,7 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 }
 
 // Renewable reports whether Renew could bring another credential.
-func (u Use) Renewable() bool { return u.connection.refreshable() }
+func (u Use) Renewable() bool { return u.connection.Source != nil || u.connection.refreshable() }
 
 // Renew is for a request that the API answered with 401: where Rejected finds
 // another credential it puts that one on r, which is the request as Authorize

@@ -60,6 +60,9 @@ type app struct {
 
 	definitionsWarned []string // see warnDefinitions
 
+	// sourceWarn tells what a source's command said, in place of warn.
+	sourceWarn func(format string, args ...any)
+
 	vaultMu sync.Mutex // guards vault
 	vault   *vault.Vault
 }

@@ -161,6 +161,7 @@ func failures() []knownFailure {
 		{isDenied(broker.CodeAudit), failure{exitVault, "audit_unavailable", ""}},
 		{isDenied(broker.CodeNotConnected), failure{exitNotConnected, "not_connected", ""}},
 		{isDenied(broker.CodeRefresh), failure{exitRefresh, "refresh_failed", ""}},
+		{isDenied(broker.CodeSource), failure{exitRefresh, "source_failed", ""}},
 		{as[*broker.Denied](), failure{exitRefresh, "login_needed", ""}},
 		{is(broker.ErrName), failure{exitUsage, "usage", ""}},
 		{is(prompt.ErrNobody), failure{exitUsage, "no_terminal", ""}},

@@ -63,6 +63,11 @@ func (a *app) get(c *cobra.Command, providerName string, o getOptions) error {
 		}
 		fields = fields[i : i+1]
 	}
+	if o.showSecret && conn.Source != nil && slices.ContainsFunc(fields, func(f field) bool { return f.secret }) {
+		if conn, err = b.Fresh(c.Context(), conn); err != nil {
+			return err
+		}
+	}
 	if err := reveal(b, conn, fields, o.showSecret); err != nil {
 		return err
 	}
@@ -83,13 +88,16 @@ func connectionFields(c broker.Connection, profile string) []field {
 		{"base_url", optional(c.BaseURL), false}, {"host_url", c.Hosts, false}, {"scopes", list(c.Credential.Scopes), false},
 	}
 	for _, name := range credential.FieldNames() {
-		if !c.Credential.Field(name).IsZero() {
+		if !c.Credential.Field(name).IsZero() || slices.Contains(sourceFields(c), name) {
 			fields = append(fields, field{name, "***", true})
 		}
 	}
 	var expires any
 	if !c.Credential.Expiry.IsZero() {
 		expires = c.Credential.Expiry.UTC().Format(time.RFC3339)
+	}
+	if c.Source != nil {
+		fields = append(fields, field{"source", sourceKind(c.Source) + ": " + sourcePlace(c.Source), false}, field{"max_age", c.Source.MaxAge.String(), false})
 	}
 	return append(fields, field{"expires_at", expires, false},
 		field{"obtained_at", c.ObtainedAt.UTC().Format(time.RFC3339), false}, field{"account", optional(c.Account), false})

@@ -116,6 +116,7 @@ func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
 		Catalog: registry,
 		Profile: a.profileName(),
 		Network: a.network(),
+		Fetch:   a.fetch,
 	})
 	return b, registry, err
 }

@@ -32,6 +32,9 @@ type listedConnection struct {
 	Since     *time.Time `json:"expired_since,omitempty"`
 	Account   string     `json:"account,omitempty"`
 	Scopes    []string   `json:"scopes,omitempty"`
+	Source    string     `json:"source,omitempty"` // command or environment: the vault has no key
+
+	from string
 }
 
 func newList(a *app) *cobra.Command {
@@ -103,7 +106,10 @@ func listProviders(c *cobra.Command, b *broker.Broker, all []*provider.Definitio
 func listConnection(c broker.Connection, isDefault bool) listedConnection {
 	l := listedConnection{
 		Name: c.Name, AuthType: c.AuthType, Status: string(c.Status(time.Now())), IsDefault: isDefault,
-		Account: c.Account, Scopes: c.Credential.Scopes,
+		Account: c.Account, Scopes: c.Credential.Scopes, Source: sourceKind(c.Source),
+	}
+	if c.Source != nil {
+		l.from = sourceName(*c.Source)
 	}
 	if !c.Credential.Expiry.IsZero() {
 		l.ExpiresAt = &c.Credential.Expiry
@@ -157,6 +163,9 @@ func mark(c listedConnection) string {
 func statusWords(c listedConnection) string {
 	if c.Status == string(broker.Expired) {
 		return "expired " + when(*c.Since, time.Now()) + ": log in again"
+	}
+	if c.from != "" {
+		return c.Status + ", from " + c.from
 	}
 	return c.Status
 }

@@ -28,6 +28,7 @@ type loginOptions struct {
 	clientID, installation      string
 	clientSecretStdin           bool
 	force, withToken, noBrowser bool
+	source                      sourceOptions
 }
 
 func newLogin(a *app) *cobra.Command {
@@ -40,19 +41,36 @@ token that the provider gives after you have logged in there.
 
 A good connection that is there already is left as it is; --force replaces it,
 and only when the new login succeeds.
+
+With --from-command or --from-env the key stays where it is, with a password
+manager, say. It is fetched when it is used, kept in memory for --max-age, and
+never stored. The command is split into words as a shell would, quotes and
+backslashes included, and runs without a shell, in your home folder, with no
+input, for 30 seconds at most. It prints the key and nothing else; where a
+provider needs several values, one on each line, in the order of "authsome get".
 ` + exitCodes(0, 1, 2, 3, 4, 7, 8),
 		Example: `  authsome login openai
   printf %s "$KEY" | authsome login openai --with-token
   authsome login github --flow device_code --client-id Ov23li...
   authsome login notion-mcp
-  authsome login github --connection work`,
+  authsome login github --connection work
+  authsome login openai --from-command 'op read op://Private/OpenAI/credential'
+  authsome login github --from-command 'gh auth token'
+  authsome login openai --from-env CI_OPENAI_KEY`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeProviders,
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.withToken && o.clientSecretStdin {
 				return usage(c, errors.New("--with-token and --client-secret-stdin both read standard input"))
 			}
-			return a.login(c, args[0], o)
+			source, err := o.source.source(c)
+			if err != nil {
+				return err
+			}
+			if source != nil && (o.withToken || o.clientSecretStdin || o.flow != "" && o.flow != provider.FlowAPIKey) {
+				return usage(c, errors.New("--from-command and --from-env are a way to hand over a key: no --with-token, --client-secret-stdin or other --flow beside them"))
+			}
+			return a.login(c, args[0], o, source)
 		},
 	}
 	f := c.Flags()
@@ -66,11 +84,12 @@ and only when the new login succeeds.
 	f.StringVar(&o.clientID, "client-id", "", "`ID` of your OAuth app; kept for the provider and profile")
 	f.BoolVar(&o.clientSecretStdin, "client-secret-stdin", false, "read the OAuth app's secret (or private key) from standard input")
 	f.StringVar(&o.installation, "installation", "", "with --flow github_app, the `NUMBER` of the installation")
+	o.source.flags(c)
 	_ = c.RegisterFlagCompletionFunc("flow", cobra.FixedCompletions(login.Flows(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-func (a *app) login(c *cobra.Command, providerName string, o loginOptions) error {
+func (a *app) login(c *cobra.Command, providerName string, o loginOptions, source *broker.Source) error {
 	b, registry, err := a.broker()
 	if err != nil {
 		return err
@@ -79,7 +98,7 @@ func (a *app) login(c *cobra.Command, providerName string, o loginOptions) error
 	if _, err := registry.Get(providerName); err != nil {
 		return err
 	}
-	if o.withToken && o.flow == "" {
+	if (o.withToken || source != nil) && o.flow == "" {
 		o.flow = provider.FlowAPIKey // whatever the provider's own flow: the token is there already
 	}
 	client, err := a.givenClient(c, o)
@@ -89,7 +108,7 @@ func (a *app) login(c *cobra.Command, providerName string, o loginOptions) error
 	result, err := b.Login(c.Context(), broker.LoginRequest{
 		Provider: providerName, Name: o.connection, Flow: o.flow, BaseURL: o.baseURL, Scopes: o.scopes,
 		Client: client, Installation: o.installation, Force: o.force, UI: a.loginUI(providerName, o),
-		Private: isPrivate,
+		Private: isPrivate, Source: source,
 	})
 	if err != nil {
 		return loginHint(providerName, err)

@@ -47,6 +47,7 @@ type stage struct {
 // openStage sets everything up and starts the proxy.
 func (a *app) openStage(ctx context.Context, session *broker.Session, o runOptions) (*stage, error) {
 	s := &stage{app: a, session: session, options: o, warned: map[string]bool{}, stop: func() {}}
+	a.sourceWarn = func(format string, args ...any) { s.warnOnce(fmt.Sprintf(format, args...), format, args...) }
 	parent, nested, err := a.wayOut()
 	if err != nil {
 		return nil, err

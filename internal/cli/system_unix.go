@@ -5,6 +5,7 @@ package cli
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,3 +34,9 @@ func ownedByUs(info fs.FileInfo) bool {
 
 // openToOthers reports whether the mode lets other users in.
 func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+
+// endGroup has the command and all that it started end when its context does.
+func endGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

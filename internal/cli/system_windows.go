@@ -3,6 +3,7 @@ package cli
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -32,3 +33,7 @@ func ownedByUs(fs.FileInfo) bool { return true }
 
 // openToOthers is always false, for the same reason.
 func openToOthers(fs.FileInfo) bool { return false }
+
+// endGroup leaves the command to end by itself, which is what Windows can do
+// without a job.
+func endGroup(*exec.Cmd) {}

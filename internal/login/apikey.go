@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"authsome/internal/credential"
+	"authsome/internal/provider"
 	"authsome/internal/secret"
 )
 
@@ -16,11 +17,14 @@ import (
 func apiKey(ctx context.Context, req Request) (Result, error) {
 	def := req.Definition
 	cred := credential.Credential{Fields: map[string]secret.Text{}, Scopes: req.Scopes}
-	for _, field := range neededFields(req) {
+	for _, field := range KeyFields(def) {
 		check := func(value secret.Text) error { return checkValue(req, field, value) }
-		value, err := req.UI.Secret(ctx, Question{
-			Provider: def.DisplayName, Label: label(field), Hint: hint(req, field), CreateURL: def.CreateURL, Check: check,
-		})
+		value, err := req.Given[field], error(nil)
+		if req.Given == nil {
+			value, err = req.UI.Secret(ctx, Question{
+				Provider: def.DisplayName, Label: label(field), Hint: hint(req, field), CreateURL: def.CreateURL, Check: check,
+			})
+		}
 		if err != nil {
 			return Result{}, err
 		}
@@ -35,10 +39,10 @@ func apiKey(ctx context.Context, req Request) (Result, error) {
 	return Result{Credential: cred}, nil
 }
 
-// neededFields returns the secret fields of all injections, each once, in
-// the order they are shown.
-func neededFields(req Request) []string {
-	needed := req.Definition.Fields()
+// KeyFields returns the secret fields of all injections of a provider, each
+// once, in the order they are asked for.
+func KeyFields(def *provider.Definition) []string {
+	needed := def.Fields()
 	return slices.DeleteFunc(credential.FieldNames(), func(field string) bool { return !slices.Contains(needed, field) })
 }
 

@@ -89,6 +89,7 @@ type Request struct {
 	Flow         string               // "" means the definition's
 	Scopes       []string             // nil means the definition's
 	UI           UI
+	Given        map[string]secret.Text // flow api_key: the values by field; nil: UI is asked
 	Network      Network
 	Client       *Client // saved, or given on the command line; nil for none
 	Installation string  // flow github_app: the installation's number

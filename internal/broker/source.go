@@ -46,10 +46,17 @@ type sources struct {
 
 // fetched is the outcome of the last fetch for a connection.
 type fetched struct {
-	connection Connection // its RefreshedAt is since when the values are these
+	credential credential.Credential
+	since      time.Time // when the values were first seen
 	err        error
 	until      time.Time // when there has to be another
 	refused    time.Time // when the API's refusal last led to a fetch
+}
+
+// of is c, which may have changed otherwise, with what was fetched for it.
+func (f fetched) of(c Connection) Connection {
+	c.Credential, c.RefreshedAt = f.credential, f.since
+	return c
 }
 
 // given returns the values that a login does not have to ask for.
@@ -86,7 +93,7 @@ func (b *Broker) ask(ctx context.Context, s Source) (map[string]secret.Text, err
 // are young, else fetched, once whoever waits for them.
 func (b *Broker) sourced(ctx context.Context, c Connection) (Connection, error) {
 	if f, ok := b.sources.recall(c); ok {
-		return f.connection, f.err
+		return f.of(c), f.err
 	}
 	got, err := b.refreshes.start(c, false, func(ctx context.Context) (Connection, *intent, error) {
 		got, err := b.fetch(ctx, c)
@@ -96,13 +103,14 @@ func (b *Broker) sourced(ctx context.Context, c Connection) (Connection, error) 
 	if errors.As(err, &denied) && denied.Code == CodeRefresh {
 		err = sourceFailed(c, errSlow)
 	}
-	return got, err
+	c.Credential, c.RefreshedAt = got.Credential, got.RefreshedAt // the rest is as this caller knows it
+	return c, err
 }
 
 // fetch asks the source of a connection. The audit line comes first.
 func (b *Broker) fetch(ctx context.Context, c Connection) (Connection, error) {
 	if f, ok := b.sources.recall(c); ok { // of a flight that has just landed
-		return f.connection, f.err
+		return f.of(c), f.err
 	}
 	if err := b.record(audit.Entry{Event: eventFetch, Provider: c.Provider, Connection: c.Name, Decision: audit.Allow}); err != nil {
 		return c, b.denial(c, err)
@@ -110,15 +118,15 @@ func (b *Broker) fetch(ctx context.Context, c Connection) (Connection, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
 	defer cancel()
 	values, err := b.ask(limited, *c.Source)
-	got := c
+	got := c.Credential
 	if err == nil {
-		got.Credential.Fields = values
-		err = got.Credential.Validate()
+		got.Fields = values
+		err = got.Validate()
 	}
 	if err != nil {
-		got, err = c, b.unfetched(c, err)
+		got, err = c.Credential, b.unfetched(c, err)
 	}
-	return b.sources.keep(c, got, err)
+	return b.sources.keep(c, got, err).of(c), err
 }
 
 // unfetched writes a failure down, which changes nothing about it.
@@ -153,23 +161,22 @@ func (s *sources) recall(c Connection) (fetched, bool) {
 
 // keep puts the outcome of a fetch in memory. Values that are the same as
 // before keep their time, and so the connections upstream.
-func (s *sources) keep(record, got Connection, err error) (Connection, error) {
+func (s *sources) keep(record Connection, got credential.Credential, err error) fetched {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fetched == nil {
 		s.fetched = map[string]fetched{}
 	}
 	last, at := s.fetched[record.pool()], now()
-	got.RefreshedAt = at
-	if sameSecrets(got.Credential, last.connection.Credential) {
-		got.RefreshedAt = last.connection.RefreshedAt
+	f := fetched{got, at, err, at.Add(record.Source.MaxAge), last.refused}
+	if sameSecrets(got, last.credential) {
+		f.since = last.since
 	}
-	until := at.Add(record.Source.MaxAge)
 	if err != nil {
-		until = at.Add(min(setback, record.Source.MaxAge))
+		f.until = at.Add(min(setback, record.Source.MaxAge))
 	}
-	s.fetched[record.pool()] = fetched{got, err, until, last.refused}
-	return got, err
+	s.fetched[record.pool()] = f
+	return f
 }
 
 // refuse makes the next use fetch, if what is in memory are the values that
@@ -179,7 +186,7 @@ func (s *sources) refuse(record, used Connection) {
 	defer s.mu.Unlock()
 	f := s.fetched[record.pool()]
 	at := now()
-	if f.err != nil || !sameSecrets(f.connection.Credential, used.Credential) || at.Sub(f.refused) < pause {
+	if f.err != nil || !sameSecrets(f.credential, used.Credential) || at.Sub(f.refused) < pause {
 		return
 	}
 	f.until, f.refused = time.Time{}, at

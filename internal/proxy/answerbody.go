@@ -66,11 +66,18 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.src.Read(p)
+	n, err := b.read(p)
 	if err != nil {
 		b.end(b.explain(ofAnswer(err)))
 	}
 	return n, b.err
+}
+
+func (b *answerBody) read(p []byte) (int, error) {
+	if f, ok := b.src.(*fixedReader); ok {
+		return f.gather(b.conn.socket, p)
+	}
+	return b.src.Read(p)
 }
 
 // peek waits for a body of that length and returns it without taking it. It

@@ -81,11 +81,18 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.closed.Load() { // after the deadline is set, so that finish's wins
 		return 0, b.end(errBodyClosed)
 	}
-	n, err := b.src.Read(p)
+	n, err := b.read(p)
 	if err != nil {
 		err = b.end(b.explain(err))
 	}
 	return n, err
+}
+
+func (b *requestBody) read(p []byte) (int, error) {
+	if f, ok := b.src.(*fixedReader); ok {
+		return f.gather(b.h.socket, p)
+	}
+	return b.src.Read(p)
 }
 
 // explain tells what is the client's fault from what ended the connection.

@@ -65,7 +65,7 @@ func (h *http1) acquire() {
 		h.idle.Conn = h.conn
 		h.br = readers.Get().(*bufio.Reader)
 		h.br.Reset(&h.idle)
-		h.bw = newOutput(h.conn)
+		h.bw = newOutput(h.conn, h.socket)
 	}
 }
 

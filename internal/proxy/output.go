@@ -11,30 +11,42 @@ const recordSize = 16 << 10
 // output collects what is written to a connection, so that it leaves in as few
 // and as full TLS records as can be. After an error it takes no more.
 type output struct {
-	conn io.Writer
-	buf  []byte
-	err  error
+	conn   io.Writer
+	socket *pollable // below conn, nil if that is not TLS
+	buf    []byte
+	err    error
 }
 
 var outputs = sync.Pool{New: func() any { return &output{buf: make([]byte, 0, recordSize)} }}
 
-func newOutput(conn io.Writer) *output {
+func newOutput(conn io.Writer, socket *pollable) *output {
 	o := outputs.Get().(*output)
-	o.conn = conn
+	o.conn, o.socket = conn, socket
 	return o
 }
 
 // release gives the buffer back. What was not flushed is lost.
 func (o *output) release() {
-	o.conn, o.err = nil, nil
+	o.conn, o.socket, o.err = nil, nil, nil
 	if cap(o.buf) <= 4*recordSize {
 		o.buf = o.buf[:0]
 		outputs.Put(o)
 	}
 }
 
-// Write sends full records only.
-func (o *output) Write(p []byte) (int, error) {
+// Write sends full records only, and several of them together.
+func (o *output) Write(p []byte) (n int, err error) {
+	if o.err == nil && o.socket != nil && len(o.buf)+len(p) >= 2*recordSize {
+		o.err = o.socket.together(func() error {
+			n, err = o.write(p)
+			return err
+		})
+		return n, o.err
+	}
+	return o.write(p)
+}
+
+func (o *output) write(p []byte) (int, error) {
 	written := 0
 	for o.err == nil && len(o.buf)+len(p) >= recordSize {
 		n := min(len(p), recordSize-len(o.buf))

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,9 @@ type pollable struct {
 	held    []byte          // in here
 	written int64           // bytes that the kernel took
 	in, out transfer
+
+	writing   sync.Mutex // guards what follows, and out
+	collected []byte     // what leaves together, nil while writes leave at once
 }
 
 // transfer is one direction of a pollable, and the read or write that goes on.
@@ -67,11 +71,20 @@ func (errHeard) Error() string        { return "the connection has spoken or end
 func (errHeard) Is(target error) bool { return target == net.ErrClosed }
 
 // Write counts.
-func (s *pollable) Write(p []byte) (n int, err error) {
-	if s.holding {
+func (s *pollable) Write(p []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	switch {
+	case s.holding:
 		s.held = append(s.held, p...)
 		return len(p), nil
+	case s.collected != nil:
+		return s.add(p)
 	}
+	return s.write(p)
+}
+
+func (s *pollable) write(p []byte) (n int, err error) {
 	if s.raw == nil {
 		n, err = s.Conn.Write(p)
 	} else {

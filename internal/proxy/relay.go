@@ -165,8 +165,6 @@ func (x *exchange) relayBody(header http.Header, r *http.Request, resp *http.Res
 	return x.scan.body(resp, header)
 }
 
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // copyBody passes each piece on before it waits for another one: that may be
 // an event stream's. The head does not wait for the first piece either.
 func copyBody(w http.ResponseWriter, body io.Reader, resp *http.Response) error {
@@ -180,12 +178,13 @@ func copyBody(w http.ResponseWriter, body io.Reader, resp *http.Response) error 
 			return err
 		}
 	}
-	buffer := buffers.Get().(*[32 << 10]byte)
-	defer buffers.Put(buffer)
+	buffer := bufferFor(resp.ContentLength)
+	defer buffer.release()
+	room := buffer.room[:min(len(buffer.room), bulkSize)]
 	for {
-		n, readErr := body.Read(buffer[:])
+		n, readErr := body.Read(room)
 		if n > 0 {
-			if _, err := w.Write(buffer[:n]); err != nil {
+			if _, err := w.Write(room[:n]); err != nil {
 				return err
 			}
 		}

@@ -25,7 +25,7 @@ type message struct {
 
 // newMessage writes out's head, and reads its body if that is short.
 func newMessage(out *http.Request, x *exchange) (*message, error) {
-	m := &message{out: out, buf: newOutput(nil), rest: out.Body != http.NoBody}
+	m := &message{out: out, buf: newOutput(nil, nil), rest: out.Body != http.NoBody}
 	var err error
 	if m.buf.buf, err = x.appendHead(m.buf.buf, out); err == nil && m.isShort() {
 		err = m.takeBody()

@@ -53,19 +53,19 @@ const (
 	behindChunk = 2
 )
 
-// copy passes each piece on as soon as it is there, in one TLS record.
+// copy passes each piece on as soon as it is there, in full TLS records.
 func (u *upload) copy() {
-	buffer := buffers.Get().(*[32 << 10]byte)
-	defer buffers.Put(buffer)
-	left := u.out.ContentLength
+	buffer := bufferFor(u.out.ContentLength)
+	defer buffer.release()
+	room, left := buffer.room[beforeChunk:beforeChunk+u.pieceSize()], u.out.ContentLength
 	for {
-		n, err := u.out.Body.Read(buffer[beforeChunk : recordSize-behindChunk])
+		n, err := u.out.Body.Read(room)
 		u.ended.Store(errors.Is(err, io.EOF))
 		if left >= 0 && int64(n) > left {
 			err = errTooLong
 			n = int(left)
 		}
-		if n > 0 && u.write(buffer[:], n) != nil {
+		if n > 0 && u.write(buffer.room, n) != nil {
 			return
 		}
 		if left >= 0 {
@@ -82,6 +82,17 @@ func (u *upload) copy() {
 	}
 }
 
+// pieceSize is how much is read at once: what fills records.
+func (u *upload) pieceSize() int {
+	switch length := u.out.ContentLength; {
+	case length < 0:
+		return recordSize - beforeChunk - behindChunk
+	case length < bulkBody:
+		return recordSize
+	}
+	return bulkSize
+}
+
 // write sends n bytes of the buffer, as a chunk if the body has no length.
 func (u *upload) write(buffer []byte, n int) error {
 	_ = u.conn.SetWriteDeadline(time.Now().Add(bodyStall))
@@ -92,8 +103,19 @@ func (u *upload) write(buffer []byte, n int) error {
 	if u.out.ContentLength < 0 {
 		piece = frameChunk(buffer, n)
 	}
-	_, u.writing = u.conn.Write(piece)
+	u.writing = u.send(piece)
 	return u.writing
+}
+
+func (u *upload) send(piece []byte) (err error) {
+	if len(piece) <= recordSize {
+		_, err = u.conn.Write(piece)
+		return err
+	}
+	return u.conn.socket.together(func() error {
+		_, err := u.conn.Write(piece)
+		return err
+	})
 }
 
 // frameChunk puts n bytes that stand at beforeChunk into a chunk.

@@ -42,6 +42,9 @@ const (
 	ShowSecret = "show_secret"
 	Install    = "ca_install"
 	Uninstall  = "ca_uninstall"
+	Rekey      = "rekey"
+	Backup     = "backup"
+	Restore    = "restore"
 )
 
 // Decisions.

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ import (
 	"authsome/internal/child"
 	"authsome/internal/login"
 	"authsome/internal/prompt"
+	"authsome/internal/secret"
 	"authsome/internal/vault"
 )
 
@@ -65,13 +67,17 @@ type app struct {
 
 	vaultMu sync.Mutex // guards vault
 	vault   *vault.Vault
+
+	answers       map[string]secret.Text // see askVault
+	terminalGiven atomic.Bool            // a child has the terminal: nothing can be asked any more
 }
 
 // commands is every command there is, in the order help shows them.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault, newPolicy, newExplain,
-		newRegister, newRemove, newRevoke, newLog, newWhoami, newDoctor, newCA, newSkill, newDemo, newVersion, newConnection,
+		newRegister, newRemove, newRevoke, newLog, newRekey, newBackup, newRestore, newWhoami, newDoctor, newCA, newSkill,
+		newDemo, newVersion, newConnection,
 	}
 }
 

@@ -90,7 +90,7 @@ func (a *app) checkHomeFolder() check {
 }
 
 func (a *app) checkVault(ctx context.Context, h home) check {
-	v, err := vault.Open(ctx, a.vaultOptions(h))
+	v, err := a.openVault(ctx, h)
 	if errors.Is(err, vault.ErrNoVault) {
 		return check{Name: "vault", OK: true, Detail: "none yet: the first login makes it"}
 	}

@@ -94,6 +94,8 @@ func (a *app) vaultOptions(h home) vault.Options {
 		KeyFile:    h.keyFile(),
 		MasterKey:  secret.New(a.getenv(masterKeyVariable)),
 		SessionBus: a.getenv("DBUS_SESSION_BUS_ADDRESS"),
+		Ask:        a.askVault,
+		Tell:       func(message string) { a.notice("%s", message) },
 	}
 }
 

@@ -135,6 +135,7 @@ func (a *app) run(ctx context.Context, o runOptions, args []string) error {
 		return stage.printEnv()
 	}
 	command.Env = stage.env
+	a.terminalGiven.Store(true)
 	code, err := command.Run(ctx)
 	stage.idle(command.Path, args[0], code)
 	if err != nil {

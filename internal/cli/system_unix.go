@@ -14,6 +14,9 @@ import (
 // appendFlags open a log file: never through a link, never waiting on a pipe.
 const appendFlags = os.O_RDWR | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
 
+// terminalPath is the terminal of the process, wherever its streams lead.
+const terminalPath = "/dev/tty"
+
 // homeVariable is where the user's own folder is.
 const homeVariable = "HOME"
 

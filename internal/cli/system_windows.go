@@ -11,6 +11,9 @@ import (
 // appendFlags open a log file.
 const appendFlags = os.O_RDWR | os.O_APPEND | os.O_CREATE
 
+// terminalPath is the console of the process, wherever its streams lead.
+const terminalPath = "CONIN$"
+
 // homeVariable is where the user's own folder is.
 const homeVariable = "USERPROFILE"
 

@@ -52,7 +52,7 @@ func (a *app) whoami(ctx context.Context) error {
 		KeySource: "none", KeyLocation: "no vault yet: the first login makes one",
 		InRun: a.getenv("AUTHSOME_PROXY_MODE") == "true", Connected: []string{},
 	}
-	v, err := vault.Open(ctx, a.vaultOptions(h))
+	v, err := a.openVault(ctx, h)
 	if err == nil {
 		me.KeySource, me.KeyLocation = v.Source()
 	} else if !errors.Is(err, vault.ErrNoVault) {

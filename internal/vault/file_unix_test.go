@@ -248,8 +248,7 @@ func TestVault_V002_folders(t *testing.T) {
 	}
 }
 
-func home(o vault.Options) string { return filepath.Dir(o.Dir) }
-func dir(o vault.Options) string  { return o.Dir }
+func dir(o vault.Options) string { return o.Dir }
 
 // V002: what belongs to another user is refused.
 func TestVault_V002_owner(t *testing.T) {

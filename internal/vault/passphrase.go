@@ -111,7 +111,7 @@ func (s passphraseSource) Load(ctx context.Context) ([]secret.Text, error) {
 	if s.ask == nil {
 		return nil, fmt.Errorf("%w: it needs a passphrase", ErrLocked)
 	}
-	passphrase, err := s.ask(ctx, "Passphrase of the vault")
+	passphrase, err := s.ask(ctx, "Passphrase")
 	if err != nil {
 		return nil, fmt.Errorf("%w: it needs a passphrase: %w", ErrLocked, err)
 	}

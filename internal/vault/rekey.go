@@ -17,11 +17,18 @@ import (
 
 // Change says how the key of a vault is kept from a Rekey on.
 type Change struct {
-	Source   string      // "" leaves the key source as it is
-	Key      secret.Text // source env: the new value of AUTHSOME_MASTER_KEY
-	Identity string      // source age: path of the identity file
-	// Passphrase is for source passphrase.
-	Passphrase secret.Text
+	Source     string      // "" leaves the key source as it is
+	Key        secret.Text // source env: the new value of AUTHSOME_MASTER_KEY
+	Identity   string      // source age: path of the identity file
+	Passphrase secret.Text // source passphrase: the new one
+
+	keep bool // a key that the user keeps stays as it is
+}
+
+// keeps reports whether the source's key is used on.
+func (c Change) keeps(at *opening) bool {
+	name := at.source.Name()
+	return c.keep && name != SourceFile && name != SourceKeyring
 }
 
 // Entry is a record and whose it is.
@@ -99,8 +106,8 @@ func (v *Vault) Rekey(ctx context.Context, c Change) error {
 }
 
 // Replace is Rekey with other records in the place of those there are, which
-// need not be readable.
-func (v *Vault) Replace(ctx context.Context, c Change, entries []Entry) error {
+// need not be readable. Passphrase, master key and identity stay as they are.
+func (v *Vault) Replace(ctx context.Context, entries []Entry) error {
 	for _, e := range entries {
 		if err := checkRecordName(e.Profile, e.Key); err != nil {
 			return err
@@ -109,7 +116,7 @@ func (v *Vault) Replace(ctx context.Context, c Change, entries []Entry) error {
 			return about(e.Profile, e.Key, ErrTooLarge)
 		}
 	}
-	return v.turn(ctx, c, func(*opening) ([]Entry, error) { return entries, nil })
+	return v.turn(ctx, Change{keep: true}, func(*opening) ([]Entry, error) { return entries, nil })
 }
 
 // turn replaces the vault's id, data key and records. The header is the one
@@ -137,7 +144,7 @@ func (v *Vault) turn(ctx context.Context, c Change, contents func(*opening) ([]E
 	if err != nil {
 		return err
 	}
-	err = v.stage(ctx, at, id, source, entries)
+	err = v.stage(ctx, c, at, id, source, entries)
 	// Whatever became of it: what does not count goes, also when ctx has ended.
 	ctx = context.WithoutCancel(ctx)
 	now, err2 := v.current(ctx)
@@ -150,15 +157,11 @@ func (v *Vault) turn(ctx context.Context, c Change, contents func(*opening) ([]E
 }
 
 // stage writes the journals, the key and the new records, and then the header.
-func (v *Vault) stage(ctx context.Context, at *opening, id vaultID, source KeySource, entries []Entry) error {
+func (v *Vault) stage(ctx context.Context, c Change, at *opening, id vaultID, source KeySource, entries []Entry) error {
 	if err := v.putJournal(ctx, at.keys, journal{true, id, source.Name()}); err != nil {
 		return err
 	}
-	inUse := at.key
-	if source.Describe() != at.source.Describe() {
-		inUse = secret.Text{}
-	}
-	key, err := source.Renew(ctx, inUse)
+	key, err := c.renew(ctx, at, source)
 	if err != nil {
 		return err
 	}
@@ -183,6 +186,16 @@ func (v *Vault) stage(ctx context.Context, at *opening, id vaultID, source KeySo
 	defer v.mu.Unlock()
 	v.opened = next
 	return nil
+}
+
+func (c Change) renew(ctx context.Context, at *opening, source KeySource) (secret.Text, error) {
+	if c.keeps(at) {
+		return at.key, nil
+	}
+	if source.Describe() != at.source.Describe() {
+		return source.Renew(ctx, secret.Text{})
+	}
+	return source.Renew(ctx, at.key)
 }
 
 func (v *Vault) putJournal(ctx context.Context, k keys, j journal) error {
@@ -283,6 +296,9 @@ func (o Options) changed(c Change, at *opening, id vaultID) (KeySource, error) {
 	name := c.Source
 	if name == "" {
 		name = at.source.Name()
+	}
+	if c.keeps(at) {
+		return at.source, nil
 	}
 	switch name {
 	case SourceEnv:

@@ -394,7 +394,7 @@ func TestReplace(t *testing.T) {
 	furnished(t, v)
 	edit(t, filepath.Join(o.Dir, v.FileName("p0", "k0")), constant("")) // is in nobody's way
 	entries := []vault.Entry{{Profile: "q", Record: vault.Record{Key: "k", Data: []byte(canary)}}}
-	wantErr(t, v.Replace(t.Context(), vault.Change{}, entries), nil)
+	wantErr(t, v.Replace(t.Context(), entries), nil)
 	again, err := vault.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -404,9 +404,28 @@ func TestReplace(t *testing.T) {
 		t.Errorf("entries (-want +got):\n%s (%v)", diff, err)
 	}
 	for _, bad := range []vault.Entry{{}, {Profile: "p"}, {Profile: "p", Record: vault.Record{Key: strings.Repeat("k", 2000)}}} {
-		wantErr(t, v.Replace(t.Context(), vault.Change{}, []vault.Entry{bad}), vault.ErrInvalidName)
+		wantErr(t, v.Replace(t.Context(), []vault.Entry{bad}), vault.ErrInvalidName)
 	}
 	wantData(t, v, "q", "k", canary)
+}
+
+// A passphrase, master key or identity opens the vault after a Replace as before.
+func TestReplaceKeepsKey(t *testing.T) {
+	for name, c := range map[string]vault.Change{
+		"passphrase": {Source: vault.SourcePassphrase, Passphrase: secret.New(passphrase)},
+		"env":        {Source: vault.SourceEnv, Key: masterKey('n', base64.StdEncoding)},
+		"age":        {Source: vault.SourceAge, Identity: identityFile(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(t)
+			o.Ask, o.MasterKey = asks(passphrase), masterKey('n', base64.StdEncoding)
+			v := create(t, o)
+			put(t, v, "p", "gone", canary)
+			wantErr(t, v.Rekey(t.Context(), c), nil)
+			wantErr(t, v.Replace(t.Context(), []vault.Entry{{Profile: "q", Record: vault.Record{Key: "k", Data: []byte(canary)}}}), nil)
+			wantContents(t, v, o, map[string]string{"q/k": canary})
+		})
+	}
 }
 
 func TestVault_V010_passphrase(t *testing.T) {

@@ -25,10 +25,10 @@ func newBackup(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write everything the vault holds into one encrypted file",
-		Long: `Write all connections of all profiles, OAuth apps and custom providers into one
-file, encrypted with a passphrase or to age recipients. restore reads it on any
-machine, whatever its key source; so does age, should authsome be gone. The audit
-log is not in it.
+		Long: `Write everything the vault holds into one encrypted file: all connections of all
+profiles, OAuth apps and custom providers. A passphrase or an age identity opens it.
+restore reads it on any machine, whatever its key source; so does age, should
+authsome be gone. The audit log is not in it.
 ` + exitCodes(0, 1, 2, 7, 8),
 		Example: `  authsome backup authsome.age
   authsome backup authsome.age --recipient age1...

@@ -24,8 +24,8 @@ func newExplain(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain [METHOD] URL",
 		Short: "Tell what a run would do with a request, without sending it",
-		Long: `Tell which provider, connection, rule, injection and policy decision a request
-would get in a run with these flags, or why none. Nothing is sent, refreshed or
+		Long: `Tell what a request would get in a run with these flags, and why: provider,
+connection, rule, injection, policy decision. Nothing is sent, refreshed or
 shown of the credential. Headers matter where they name a connection or hold the
 placeholder; give no secret there.
 ` + exitCodes(0, 1, 2, 3, 5, 7),

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"authsome/internal/credential"
+	"authsome/internal/inject"
 	"authsome/internal/provider"
 )
 
@@ -233,20 +235,36 @@ func (s *Session) Private(host string) bool {
 	return false
 }
 
-// Placeholders returns the names of the environment variables a child gets
-// the placeholder under, sorted: the export names of every connected provider,
+// Placeholders returns the environment variables a child gets the placeholder
+// under, and in which shape: the export names of every connected provider,
 // those that further has for it, and those that any connection is fetched from.
-func (s *Session) Placeholders(further map[string][]string) []string {
+// Of two shapes for one name that of the provider whose name sorts last is it;
+// all are understood alike.
+func (s *Session) Placeholders(further map[string][]string) map[string]string {
+	placeholders := map[string]string{}
 	snap := s.snapshot()
-	names := slices.Clone(snap.hidden)
-	for _, g := range snap.groups {
-		names = append(names, further[g.def.Name]...)
-		for field, env := range g.def.Env {
-			if credential.IsField(field) {
-				names = append(names, env...)
+	for _, name := range snap.hidden {
+		placeholders[name] = inject.Placeholder
+	}
+	for _, id := range slices.Sorted(maps.Keys(snap.groups)) {
+		def := snap.groups[id].def
+		set := func(names []string, shape string) {
+			for _, name := range names {
+				if shape != inject.Placeholder || placeholders[name] == "" {
+					placeholders[name] = shape
+				}
+			}
+		}
+		shape := cmp.Or(def.Placeholder, inject.Placeholder)
+		set(further[def.Name], shape)
+		for field, names := range def.Env {
+			switch {
+			case field == credential.APIKey || field == credential.AccessToken:
+				set(names, shape)
+			case credential.IsField(field):
+				set(names, inject.Placeholder)
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return placeholders
 }

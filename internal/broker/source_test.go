@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"authsome/internal/broker"
+	"authsome/internal/inject"
 	"authsome/internal/secret"
 )
 
@@ -117,7 +118,7 @@ func TestSource(t *testing.T) {
 		if got := m.count(); got != 4 { // the login's own, and three
 			t.Errorf("asked %d times", got)
 		}
-		if got := s.Placeholders(nil); cmp.Diff([]string{"ALPHA_KEY"}, got) != "" {
+		if got := s.Placeholders(nil); cmp.Diff(map[string]string{"ALPHA_KEY": inject.Placeholder}, got) != "" {
 			t.Error(got)
 		}
 		w.noCanary(t)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"authsome/internal/broker"
 	"authsome/internal/child"
@@ -66,12 +65,12 @@ func (s *stage) passed(host string, r *http.Request) {
 // carriesPlaceholder reports whether the placeholder stands in a field or in
 // the target of a request. Bodies are not looked at.
 func carriesPlaceholder(target string, header http.Header) bool {
-	if strings.Contains(target, inject.Placeholder) {
+	if inject.HasPlaceholder(target) {
 		return true
 	}
 	for _, values := range header {
 		for _, value := range values {
-			if strings.Contains(value, inject.Placeholder) {
+			if inject.HasPlaceholder(value) {
 				return true
 			}
 		}

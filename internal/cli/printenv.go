@@ -3,11 +3,11 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 
 	"authsome/internal/child"
-	"authsome/internal/inject"
 )
 
 // setVariable is one line of `run --print-env`.
@@ -32,8 +32,9 @@ func (s *stage) printEnv() error {
 		}
 	}
 	shown = append(shown, setVariable{caVariable, values[caVariable], false, "authsome ca path"})
-	for _, name := range s.session.Placeholders(s.options.agent.Keys) {
-		shown = append(shown, setVariable{name, inject.Placeholder, false, "a connected provider's key, which stays here"})
+	placeholders := s.session.Placeholders(s.options.agent.Keys)
+	for _, name := range slices.Sorted(maps.Keys(placeholders)) {
+		shown = append(shown, setVariable{name, placeholders[name], false, "a connected provider's key, which stays here"})
 	}
 	return s.app.print(shown, func(w io.Writer) { s.app.printVariables(w, shown) })
 }

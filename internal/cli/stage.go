@@ -128,10 +128,7 @@ func warnOfEnd(ctx context.Context, end time.Time, warn func(format string, args
 // environment writes the files for programs that need more than variables, and
 // works out the child's environment.
 func (s *stage) environment(settings child.Settings) error {
-	settings.Placeholders = map[string]string{}
-	for _, name := range s.session.Placeholders(s.options.agent.Keys) {
-		settings.Placeholders[name] = inject.Placeholder
-	}
+	settings.Placeholders = s.session.Placeholders(s.options.agent.Keys)
 	if !s.options.noShims {
 		if err := s.writeShims(&settings); err != nil {
 			return err
@@ -174,7 +171,7 @@ func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, er
 	}
 	s.app.log.LogAttrs(ctx, slog.LevelDebug, "authorized", slog.String("host", r.URL.Host), slog.String("method", r.Method),
 		slog.String("provider", use.Provider), slog.String("connection", use.Connection))
-	if carriesPlaceholder(r.URL.Path, r.Header) || strings.Contains(r.URL.RawQuery, inject.Placeholder) {
+	if carriesPlaceholder(r.URL.Path, r.Header) || inject.HasPlaceholder(r.URL.RawQuery) {
 		s.warnOnce("placeholder "+r.URL.Host, "a placeholder went to %s as it is, in a place where %s does not take its credential: see `authsome inspect %s`", r.URL.Host, cmp.Or(use.Provider, "the provider"), cmp.Or(use.Provider, "PROVIDER"))
 	}
 	grant := s.grant(use)

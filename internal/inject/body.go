@@ -123,11 +123,11 @@ func bodySyntax(r *http.Request) *syntax {
 // placesInBody returns the values with the placeholder.
 func placesInBody(r *http.Request, name string) (found []span, how *syntax, data []byte) {
 	data, read := bodyOf(r)
-	if how = bodySyntax(r); !read || how == nil || !bytes.Contains(data, []byte(Placeholder)) {
+	if how = bodySyntax(r); !read || how == nil || !HasPlaceholder(string(data)) {
 		return nil, nil, nil
 	}
 	for _, s := range how.find(data, name) {
-		if strings.Contains(s.value, Placeholder) {
+		if HasPlaceholder(s.value) {
 			found = append(found, s)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"authsome/internal/credential"
 	"authsome/internal/inject"
 	"authsome/internal/secret"
+	"encoding/base64"
 )
 
 // vector is one request before and after an injection.
@@ -303,21 +304,67 @@ func TestFindPlaceholder(t *testing.T) {
 		OK       bool
 	}
 	tests := map[string]found{
-		"":                               {"", false},
-		"sk-real":                        {"", false},
-		"authsome-proxy-managed":         {"", true},
-		"Bearer authsome-proxy-managed":  {"", true},
-		"authsome-proxy-managed:work":    {"work", true},
-		"authsome-proxy-managed:gh/work": {"gh/work", true},
-		"authsome-proxy-managed:":        {"", true},
-		"authsome-proxy-managed:a b":     {"a b", true},
-		"x:authsome-proxy-managed:w\r\n": {"w\r\n", true},
-		"authsome-proxy-managed-2:work":  {"", true},
+		"":                                                 {"", false},
+		"sk-real":                                          {"", false},
+		"authsome-proxy-managed":                           {"", true},
+		"Bearer authsome-proxy-managed":                    {"", true},
+		"authsome-proxy-managed:work":                      {"work", true},
+		"authsome-proxy-managed:gh/work":                   {"gh/work", true},
+		"authsome-proxy-managed:":                          {"", true},
+		"authsome-proxy-managed:a b":                       {"a b", true},
+		"x:authsome-proxy-managed:w\r\n":                   {"w\r\n", true},
+		"authsome-proxy-managed-2:work":                    {"", true},
+		"hf_authsome-proxy-managed:work":                   {"work", true},
+		"authsome_proxy_managed":                           {"", true},
+		"authsome_proxy_managed:work":                      {"work", true},
+		"sbp_61757468736f6d652d70726f78792d6d616e6167:a/b": {"a/b", true},
+		"authsome-proxy_managed":                           {"", false},
 	}
 	for value, want := range tests {
 		selector, ok := inject.FindPlaceholder(value)
 		if diff := cmp.Diff(want, found{selector, ok}); diff != "" {
 			t.Errorf("%q: %s", value, diff)
+		}
+	}
+}
+
+// TestIsShape: a shape is a prefix that a vendor's key could have, and the
+// placeholder in one of its spellings.
+func TestIsShape(t *testing.T) {
+	for shape, want := range map[string]bool{
+		inject.Placeholder:                             true,
+		"SG." + inject.Placeholder:                     true,
+		"authsome_proxy_managed":                       true,
+		"sbp_61757468736f6d652d70726f78792d6d616e6167": true,
+		"": false, "sk-real": false, inject.Placeholder + "x": false, inject.Placeholder + ":work": false, "a b" + inject.Placeholder: false,
+		"\u212a" + inject.Placeholder: false, strings.Repeat("x", 64) + inject.Placeholder: true, strings.Repeat("x", 65) + inject.Placeholder: false,
+	} {
+		if got := inject.IsShape(shape); got != want {
+			t.Errorf("%q: %v", shape, got)
+		}
+	}
+	for _, spelling := range inject.Spellings() {
+		if !inject.IsShape(spelling) || !inject.HasPlaceholder("x "+spelling) {
+			t.Errorf("%q is not recognised", spelling)
+		}
+	}
+}
+
+// TestShapesStripped: a shape is no credential either, wherever the plain
+// placeholder is none.
+func TestShapesStripped(t *testing.T) {
+	for _, shape := range []string{"SG." + inject.Placeholder, "authsome_proxy_managed", "sbp_61757468736f6d652d70726f78792d6d616e6167"} {
+		r := vector{}.request()
+		r.Header = http.Header{
+			"Authorization":          {"Bearer " + shape},
+			"authorization":          {"Basic " + base64.StdEncoding.EncodeToString([]byte("x:"+shape+":work"))},
+			"Sec-Websocket-Protocol": {"chat, key." + shape},
+		}
+		if _, err := inject.ApplyAll(nil, r, credential.Credential{}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(http.Header{"Sec-Websocket-Protocol": {"chat"}}, r.Header); diff != "" {
+			t.Error(shape, diff)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"authsome/internal/credential"
@@ -28,7 +29,7 @@ func compileMessage(s Spec) (Injection, error) {
 	if !plainJSON(sample) {
 		return Injection{}, fmt.Errorf("message: value holds a quote or a backslash")
 	}
-	member, err := regexp.Compile(`("` + regexp.QuoteMeta(s.Name) + `"[ \t\r\n]*:[ \t\r\n]*")` + regexp.QuoteMeta(sample) + `"`)
+	member, err := regexp.Compile(`("` + regexp.QuoteMeta(s.Name) + `"[ \t\r\n]*:[ \t\r\n]*")` + strings.ReplaceAll(regexp.QuoteMeta(sample), regexp.QuoteMeta(Placeholder), shapePattern()) + `"`)
 	if err != nil {
 		return Injection{}, fmt.Errorf("message: %w", err)
 	}
@@ -42,6 +43,11 @@ func compileMessage(s Spec) (Injection, error) {
 			return replaceMember(member, value, c)
 		},
 	}, nil
+}
+
+// shapePattern matches what IsShape accepts.
+func shapePattern() string {
+	return `[A-Za-z0-9_.-]{0,` + strconv.Itoa(maxShapePrefix) + `}?(?:` + strings.Join(spellings[:], "|") + `)`
 }
 
 // isMemberName reports whether s is 1 to 64 letters, digits, dots, dashes or

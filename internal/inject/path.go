@@ -27,7 +27,7 @@ func compilePath(s Spec) (Injection, error) {
 	}
 	place := func(segment string) bool {
 		decoded, err := url.PathUnescape(segment)
-		return err == nil && strings.HasPrefix(decoded, before) && strings.HasSuffix(decoded, after) && strings.Contains(decoded, Placeholder)
+		return err == nil && strings.HasPrefix(decoded, before) && strings.HasSuffix(decoded, after) && HasPlaceholder(decoded)
 	}
 	return Injection{
 		fields: fields(value),
@@ -51,7 +51,7 @@ func isSegment(s string) bool {
 func segmentsSent(r *http.Request, place func(string) bool) []string {
 	var sent []string
 	for segment := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
-		if strings.Contains(segment, Placeholder) && place(segment) {
+		if HasPlaceholder(segment) && place(segment) {
 			decoded, _ := url.PathUnescape(segment)
 			sent = append(sent, decoded)
 		}

@@ -44,10 +44,19 @@ func compileSubprotocol(s Spec) (Injection, error) {
 	}, nil
 }
 
-// isMember reports whether the client sent member, as it is or with the name
-// of a connection behind the placeholder.
+// isMember reports whether the client sent member: with the placeholder as it
+// is or in a shape, and where that is the end with the name of a connection.
 func isMember(sent, member string) bool {
-	return sent == member || strings.HasSuffix(member, Placeholder) && strings.HasPrefix(sent, member+":")
+	before, after, _ := strings.Cut(member, Placeholder)
+	shape, ok := strings.CutPrefix(sent, before)
+	if !ok {
+		return false
+	}
+	if after == "" {
+		shape, _, _ = strings.Cut(shape, ":")
+	}
+	shape, ok = strings.CutSuffix(shape, after)
+	return ok && IsShape(shape)
 }
 
 // protocols returns the members the client offers in a handshake.

@@ -56,7 +56,7 @@ func build(written *document, base string, report func(at string, err error)) *D
 	def.Inject = b.inject()
 	def.placed = b.place(def)
 	def.Origins = b.origins()
-	def.Env = b.env()
+	def.Env, def.Placeholder = b.env(), b.placeholder()
 	b.checkDeny()
 	b.checkChecked()
 	if !doc.isTemplated() {
@@ -311,6 +311,17 @@ func (b *builder) header() inject.Spec {
 		spec.Value = *prefix + " {api_key}"
 	}
 	return spec
+}
+
+// placeholder returns the shape of the placeholder, or "" for the plain one.
+func (b *builder) placeholder() string {
+	if b.Export == nil || b.Export.Placeholder == "" {
+		return ""
+	}
+	if !inject.IsShape(b.Export.Placeholder) {
+		b.report("/export/placeholder", fmt.Errorf("is not a prefix (letters, digits, _ . -) and %s", strings.Join(inject.Spellings(), " or ")))
+	}
+	return b.Export.Placeholder
 }
 
 // env returns the names that a credential's fields are exported under.

@@ -36,7 +36,8 @@ type document struct {
 
 // export says under which names tools look for a credential.
 type export struct {
-	Env map[string][]string `json:"env"`
+	Env         map[string][]string `json:"env"`
+	Placeholder string              `json:"placeholder,omitempty"`
 }
 
 // JSON returns the definition for encoding/json, with defaults and templates
@@ -51,7 +52,7 @@ func (d *Definition) JSON() any {
 		doc.Inject = append(doc.Inject, injection.Spec())
 	}
 	if len(d.Env) > 0 {
-		doc.Export = &export{Env: d.Env}
+		doc.Export = &export{Env: d.Env, Placeholder: d.Placeholder}
 	}
 	return doc
 }

@@ -129,8 +129,9 @@ func (d *decoder) export(into **export) func(*hujson.Value, string) {
 			}
 			d.object(v, at, members)
 		}
-		d.object(v, at, []field{{"env", false, env}})
-		*into = &export{Env: map[string][]string{}}
+		var shape string
+		d.object(v, at, []field{{"env", false, env}, {"placeholder", false, d.text(&shape)}})
+		*into = &export{Env: map[string][]string{}, Placeholder: shape}
 		for i, name := range fields {
 			if len(names[i]) > 0 {
 				(*into).Env[name] = names[i]

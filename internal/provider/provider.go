@@ -62,17 +62,18 @@ type Definition struct {
 	Docs        string // page about authentication, or ""
 	CreateURL   string // page where a key is made, or ""
 
-	BaseURL    string              // the installation that templates were filled with, or ""
-	HostURL    []string            // host rules as written, templates filled
-	Rules      []Rule              // HostURL parsed; rules that still need a base URL are left out
-	OAuth      *OAuth              // nil unless AuthType is AuthOAuth2
-	APIKey     *APIKey             // nil when the definition says nothing about its keys
-	Inject     []inject.Injection  // of all rules together: see InjectAt
-	InjectMode string              // InjectHost or InjectPlaceholder
-	Origins    []string            // of other sites whose pages may open a websocket with the credential
-	Env        map[string][]string // credential field to environment variable names
-	Deny       []Denial            // where the credential is not used
-	Checked    *Checked            // nil when nobody says
+	BaseURL     string              // the installation that templates were filled with, or ""
+	HostURL     []string            // host rules as written, templates filled
+	Rules       []Rule              // HostURL parsed; rules that still need a base URL are left out
+	OAuth       *OAuth              // nil unless AuthType is AuthOAuth2
+	APIKey      *APIKey             // nil when the definition says nothing about its keys
+	Inject      []inject.Injection  // of all rules together: see InjectAt
+	InjectMode  string              // InjectHost or InjectPlaceholder
+	Origins     []string            // of other sites whose pages may open a websocket with the credential
+	Env         map[string][]string // credential field to environment variable names
+	Placeholder string              // in the place of a key or access token there, where tools look at its shape; "" for the plain one
+	Deny        []Denial            // where the credential is not used
+	Checked     *Checked            // nil when nobody says
 
 	Source    Source
 	Path      string // the file of a custom definition

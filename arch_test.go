@@ -31,9 +31,11 @@ var mayImport = map[string][]string{
 	"login":      {"provider", "oauth", "credential", "secret"},
 	"prompt":     {"login", "secret"},
 	"broker":     {"provider", "login", "vault", "credential", "inject", "audit", "secret"},
+	"sqlite":     {},
+	"original":   {"sqlite", "secret"},
 	"cli": {
 		"secret", "audit", "ca", "proxy", "child", "sandbox", "truststore", "oauth", "credential", "inject", "vault", "provider",
-		"login", "prompt", "broker", "agent",
+		"login", "prompt", "broker", "agent", "original", "sqlite",
 	},
 }
 

@@ -102,6 +102,11 @@ func (a *app) vaultOptions(h home) vault.Options {
 // broker wires vault, providers and audit log of the home folder. None is
 // opened before it is needed.
 func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
+	return a.brokerOf(a.profileName())
+}
+
+// brokerOf is broker for a profile other than the one in use.
+func (a *app) brokerOf(profile string) (*broker.Broker, *provider.Registry, error) {
 	h, err := a.home()
 	if err != nil {
 		return nil, nil, err
@@ -116,7 +121,7 @@ func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
 		Create:  func(ctx context.Context) (*vault.Vault, error) { return a.createVault(ctx, h) },
 		Audit:   func() (*audit.Log, error) { return openAudit(h) },
 		Catalog: registry,
-		Profile: a.profileName(),
+		Profile: profile,
 		Network: a.network(),
 		Fetch:   a.fetch,
 	})

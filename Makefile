@@ -48,7 +48,8 @@ lint: ## the rules of .golangci.yml
 load: ## the load tests in full size: some twenty minutes, 20,000 descriptors; LOAD_SOAK=1h for a longer soak, LOAD_BYTES for other bodies than 10 GiB
 	LOAD_FULL=1 $(GO) test -count=1 -timeout 3h -v ./test/load
 
-matrix: ## every client, in the plain and in the corporate world
+matrix: ## every client, in the plain and in the corporate world; builds those in Rust from Debian's packages
+	MATRIX_FULL=1 test/matrix/deps
 	MATRIX_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/matrix
 
 conformance: ## the suites in their long versions, minutes; needs Debian's testssl.sh too

@@ -19,6 +19,7 @@ type client struct {
 	Host    string
 	Want    string // "" for served
 	Times   int    // requests it makes to Host, if not one
+	Full    bool   // only in the full matrix: what it takes is big
 	Cover   string // what serves a client that is not served
 }
 
@@ -42,6 +43,7 @@ const (
 const (
 	byTransparent = "the client's own proxy setting, or [export](export.md)"
 	byOption      = "its own option, with `$SSL_CERT_FILE`"
+	byExport      = "[export](export.md)"
 	byStore       = "[ca install](ca.md)"
 )
 

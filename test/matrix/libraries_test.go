@@ -115,7 +115,7 @@ func goClients() []client {
 	return of("Go", "Go modules", all)
 }
 
-// otherClients are libraries of Ruby, Perl, PHP and Java.
+// otherClients are libraries of Ruby, Perl, PHP, Java, Mono and Rust.
 func otherClients() []client {
 	var all []client
 	for library := range strings.FieldsSeq("net-http net-http-start open-uri faraday excon httpclient rest-client") {
@@ -133,7 +133,19 @@ func otherClients() []client {
 	for library := range strings.FieldsSeq("url-connection http-client http-client-http1 websocket") {
 		all = append(all, script("Java "+library, files, "java", "-cp", local("bin"), "Client", library))
 	}
-	return of("Ruby, Perl, PHP, Java", debian, all)
+	mono := script("Mono HttpClient", nothing, "mono", built("client.exe"), "httpclient")
+	mono.Want, mono.Cover = stopped, byExport
+	all = append(all, mono)
+	for _, rust := range []struct{ library, want, cover string }{
+		{"reqwest-native-tls", "", ""},
+		{"reqwest-rustls", stopped, byExport}, // its webpki 0.22 refuses roots with name constraints
+		{"ureq", direct, byExport},
+	} {
+		c := script("Rust "+rust.library, environment, built("rust/debug/rustclient"), rust.library)
+		c.Want, c.Cover, c.Full = rust.want, rust.cover, true
+		all = append(all, c)
+	}
+	return of("Ruby, Perl, PHP, Java, Mono, Rust", debian, all)
 }
 
 // local is a path of this folder, absolute.

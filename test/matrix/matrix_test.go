@@ -25,7 +25,7 @@ func TestMatrix(t *testing.T) {
 			free := hire(t, name, binary, workers())
 			t.Run("R001", func(t *testing.T) {
 				for i, c := range clients() {
-					if name == corporate && i%3 != 0 && os.Getenv("MATRIX_FULL") == "" {
+					if (c.Full || name == corporate && i%3 != 0) && os.Getenv("MATRIX_FULL") == "" {
 						continue
 					}
 					t.Run(c.Name, func(t *testing.T) {

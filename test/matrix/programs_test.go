@@ -31,7 +31,10 @@ func programs() []client {
 		{Name: "cadaver", Want: direct, Cover: byTransparent, Command: []string{"sh", "-c", "echo ls | cadaver https://dav.example.com/"}, Host: "dav.example.com"},
 		{Name: "git", Command: []string{"git", "ls-remote", "https://git.example.com/a.git"}, Host: "git.example.com"},
 		{Name: "mercurial", Want: stopped, Cover: byOption, Command: []string{"hg", "identify", "https://hg.example.com/a"}, Host: "hg.example.com"},
-		{Name: "subversion", Want: direct, Cover: byTransparent, Command: []string{"svn", "--non-interactive", "info", "https://svn.example.com/a"}, Host: "svn.example.com"},
+		{Name: "mercurial, web.cacerts", By: itself, Command: []string{"sh", "-c", `exec hg --config web.cacerts="$SSL_CERT_FILE" identify https://hg.example.com/a`}, Host: "hg.example.com", Times: 2},
+		{Name: "subversion, its options", By: itself, Command: []string{"sh", "-c", `proxy=${HTTPS_PROXY#http://}; exec svn --non-interactive --config-option servers:global:http-proxy-host="${proxy%:*}" \
+			--config-option servers:global:http-proxy-port="${proxy#*:}" --config-option servers:global:ssl-authority-files="$SSL_CERT_FILE" info https://svn.example.com/a`}, Host: "svn.example.com"},
+		{Name: "subversion", Want: direct, Cover: byTransparent, Command: []string{"timeout", "20", "svn", "--non-interactive", "info", "https://svn.example.com/a"}, Host: "svn.example.com"},
 		{Name: "fossil", Command: []string{"env", "USER=lab", "fossil", "clone", "https://fossil.example.com/a", "a.fossil"}, Host: "fossil.example.com"},
 		{Name: "gh", Command: []string{"gh", "api", "user"}, Host: "api.github.com"},
 		{Name: "kubectl", Command: []string{"kubectl", "--server=https://kube.example.com", "get", "--raw", "/version"}, Host: "kube.example.com"},
@@ -59,6 +62,8 @@ func packageManagers() []client {
 		{Name: "Composer", From: debian, Command: []string{"composer", "-q", "show", "--all", "--no-plugins", "a/b"}, Host: "repo.packagist.org"},
 		{Name: "RubyGems", From: debian, Command: []string{"gem", "fetch", "thing"}, Host: "rubygems.org", Times: 3},
 		{Name: "go command", From: "Go 1.26", Command: []string{"sh", "-c", `GOPATH="$PWD" GOFLAGS=-modcacherw GONOSUMDB=* GOPROXY=https://proxy.golang.org exec ` + goCommand() + ` list -m golang.example.org/a@v1.0.0`}, Host: "proxy.golang.org"},
+		{Name: "Maven", From: debian, By: files, Command: []string{"sh", "-c", `exec mvn -B -q -Dmaven.repo.local="$PWD/m2" org.example:thing:1.0:go`}, Times: 4, Host: "repo.maven.apache.org"},
+		{Name: "Azure MCP (.NET)", From: "npm, 2", Command: []string{"env", "AZURE_MCP_COLLECT_TELEMETRY=false", module("@azure/mcp-linux-x64/dist/azmcp"), "pricing", "get", "--sku=A", "--retry-max-retries=0"}, Host: "prices.azure.com"},
 		{Name: "dprint", From: "npm, 0.57", Command: []string{module("@dprint/linux-x64-glibc/dprint"), "check", "--config=https://dprint.example.com/dprint.json"}, Host: "dprint.example.com"},
 		{Name: "sentry-cli", From: "npm, 3", Command: []string{"env", "SENTRY_AUTH_TOKEN=authsome-proxy-managed", module("@sentry/cli-linux-x64/bin/sentry-cli"), "info"}, Host: "sentry.io"},
 	}

@@ -76,7 +76,7 @@ type app struct {
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault, newPolicy, newExplain,
-		newMigrate, newRegister, newRemove, newRevoke, newLog, newRekey, newBackup, newRestore, newWhoami, newDoctor, newCA, newSkill,
+		newScan, newMigrate, newRegister, newRemove, newRevoke, newLog, newRekey, newBackup, newRestore, newWhoami, newDoctor, newCA, newSkill,
 		newDemo, newVersion, newConnection,
 	}
 }

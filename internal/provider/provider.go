@@ -5,7 +5,8 @@
 // A definition is one JSON file with comments. The bundled ones are in
 // builtin; a folder of the user's adds to them. Parse reports every mistake of
 // a file with its place, a Table finds the definitions that a request belongs
-// to, a Registry finds them by name. The package knows no connection, no vault
+// to, a Registry finds them by name. A Policy is a file of the same make: which
+// requests may leave, by host, method and path. The package knows no connection, no vault
 // and no network.
 //
 // An attacker is the author of a definition that somebody was talked into

@@ -81,7 +81,8 @@ func TestCheck(t *testing.T) {
 }
 
 func TestInjectable(t *testing.T) {
-	want := map[string]bool{"access_token": true, "refresh_token": false, "api_key": true, "client_secret": false, "username": true, "password": true}
+	want := map[string]bool{"access_token": true, "refresh_token": false, "api_key": true, "client_secret": false, "username": true, "password": true,
+		"client_id": true, "application_key": true, "passphrase": true, "signing_key": false}
 	got := map[string]bool{}
 	for _, name := range credential.FieldNames() {
 		got[name] = credential.Injectable(name)

@@ -12,6 +12,7 @@
 package inject
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,7 +24,8 @@ import (
 
 // Spec is one injection as a definition writes it. Value, Username and
 // Password are templates: text in which {field} stands for a secret field of
-// package credential, for example "Bearer {access_token}".
+// package credential, for example "Bearer {access_token}", and {base64:field}
+// for its base64.
 type Spec struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name,omitempty"`     // of the header, cookie, parameter or JSON member
@@ -128,9 +130,12 @@ func (i Injection) Apply(r *http.Request, c credential.Credential) ([]string, er
 }
 
 // text is a parsed template: literals and fields in turn.
-type text []struct {
+type text []part
+
+type part struct {
 	literal string
 	field   string
+	encoded bool // in base64
 }
 
 // parseText reads a template.
@@ -145,7 +150,7 @@ func parseText(s string) (text, error) {
 			if err := checkLiteral(s[:open]); err != nil {
 				return nil, err
 			}
-			t = append(t, struct{ literal, field string }{literal: s[:open]})
+			t = append(t, part{literal: s[:open]})
 			s = s[open:]
 			continue
 		}
@@ -153,6 +158,7 @@ func parseText(s string) (text, error) {
 		if s[0] == '}' || !found {
 			return nil, fmt.Errorf("unbalanced brace in template %q", s)
 		}
+		name, encoded := strings.CutPrefix(name, "base64:")
 		if !credential.IsField(name) {
 			return nil, fmt.Errorf("template field {%s} is not one of %s", name, strings.Join(credential.FieldNames(), ", "))
 		}
@@ -162,7 +168,7 @@ func parseText(s string) (text, error) {
 		if !credential.Injectable(name) {
 			return nil, fmt.Errorf("template field {%s} goes to a token endpoint only, never to an API", name)
 		}
-		t = append(t, struct{ literal, field string }{field: name})
+		t = append(t, part{field: name, encoded: encoded})
 		s = rest
 	}
 	return t, nil
@@ -216,8 +222,11 @@ func (t text) render(c credential.Credential) (whole string, secrets []string, e
 		if err := credential.Check(part.field, value); err != nil {
 			return "", nil, err
 		}
-		b.WriteString(value)
 		secrets = append(secrets, value)
+		if part.encoded {
+			value = base64.StdEncoding.EncodeToString([]byte(value))
+		}
+		b.WriteString(value)
 	}
 	return b.String(), secrets, nil
 }

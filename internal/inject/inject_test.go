@@ -260,6 +260,7 @@ func TestCompileRefuses(t *testing.T) {
 		"hmac close":      {signed("X", func(s *inject.Signing) { s.Message += "}" }), "unbalanced brace"},
 		"hmac control":    {signed("X", func(s *inject.Signing) { s.Message += "\x00" }), "control or non-ASCII"},
 		"no field":        {header("X-Key", "abc"), "no secret field"},
+		"unknown form":    {header("X-Key", "{base32:api_key}"), "{base32:api_key} is not one of"},
 		"unknown field":   {header("X-Key", "{key}"), "{key} is not one of"},
 		"refresh token":   {header("X-Key", "{refresh_token}"), "token endpoint only"},
 		"client secret":   {header("X-Key", "{client_secret}"), "token endpoint only"},

@@ -12,7 +12,8 @@ import (
 // compilePath is kind "path": a segment of the path that reads as Value with
 // the placeholder in the secret's place, for services that take the key
 // nowhere else. The client's own URL has the placeholder; nothing is added to
-// a path without it.
+// a path without it. Something may stand before the placeholder, for clients
+// that look at a key's shape, and a format (.json) behind all.
 func compilePath(s Spec) (Injection, error) {
 	if s.Name != "" || s.Username != "" || s.Password != "" {
 		return Injection{}, fmt.Errorf("path: has a value, no name, username or password")
@@ -48,9 +49,20 @@ func isSegment(s string) bool {
 	})
 }
 
+// cutFormat splits the ending by which some APIs choose a format off.
+func cutFormat(segment string) (rest, format string) {
+	for _, format := range []string{".json", ".xml", ".csv"} {
+		if rest, ok := strings.CutSuffix(segment, format); ok {
+			return rest, format
+		}
+	}
+	return segment, ""
+}
+
 func segmentsSent(r *http.Request, place func(string) bool) []string {
 	var sent []string
 	for segment := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
+		segment, _ = cutFormat(segment)
 		if HasPlaceholder(segment) && place(segment) {
 			decoded, _ := url.PathUnescape(segment)
 			sent = append(sent, decoded)
@@ -71,9 +83,9 @@ func applyPath(r *http.Request, c credential.Credential, value text, place func(
 		return nil, fmt.Errorf("%w: it holds a character that is not used in a path", credential.ErrInvalid)
 	}
 	segments := strings.Split(r.URL.EscapedPath(), "/")
-	for i := range segments {
-		if place(segments[i]) {
-			segments[i] = whole
+	for i, segment := range segments {
+		if rest, format := cutFormat(segment); place(rest) {
+			segments[i] = whole + format
 		}
 	}
 	raw := strings.Join(segments, "/")

@@ -66,6 +66,17 @@ var bundledServers = map[string]oauth.Server{
 			Revocation:          &oauth.Revocation{Method: "POST", URL: "https://api.dropboxapi.com/2/auth/token/revoke", Auth: "bearer"},
 		},
 	},
+	"azure": {
+		AuthorizationEndpoint: microsoftServer.AuthorizationEndpoint, TokenEndpoint: microsoftServer.TokenEndpoint,
+		DeviceAuthorizationEndpoint: microsoftServer.DeviceAuthorizationEndpoint, TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
+	},
+	"bitbucket": {
+		AuthorizationEndpoint: "https://bitbucket.org/site/oauth2/authorize", TokenEndpoint: "https://bitbucket.org/site/oauth2/access_token",
+		TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
+	},
+	"paypal": {
+		TokenEndpoint: "https://api-m.paypal.com/v1/oauth2/token", TokenEndpointAuthMethodsSupported: []string{oauth.AuthBasic},
+	},
 	"github": {
 		AuthorizationEndpoint: "https://github.com/login/oauth/authorize", TokenEndpoint: "https://github.com/login/oauth/access_token",
 		DeviceAuthorizationEndpoint: "https://github.com/login/device/code", TokenEndpointAuthMethodsSupported: []string{oauth.AuthPost},
@@ -228,7 +239,7 @@ var bundledServers = map[string]oauth.Server{
 // nameless are services whose own endpoints, those below their rules, do not
 // say who is logged in.
 var nameless = map[string]bool{
-	"confluence": true, "jira": true, "microsoft-outlook": true,
+	"azure": true, "confluence": true, "jira": true, "paypal": true, "microsoft-outlook": true,
 	"google-chat": true, "google-docs": true, "google-forms": true, "google-meet": true, "google-photos": true,
 	"google-sheets": true, "google-slides": true, "google-tasks": true, "google-vertex-ai": true,
 }

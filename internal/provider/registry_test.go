@@ -122,14 +122,14 @@ func TestRegistryOverride(t *testing.T) {
 		t.Fatalf("override: %+v, %v", def, err)
 	}
 	all := names(r.All())
-	if all[len(all)-1] != "openai" || strings.Count(strings.Join(all, " ")+" ", "openai ") != 1 {
+	if all[len(all)-1] != "openai" || strings.Count(" "+strings.Join(all, " ")+" ", " openai ") != 1 {
 		t.Errorf("All = %v, want openai once, at the end", all)
 	}
 	write(t, dir, "openai.json", "{")
 	if _, err := r.Get("openai"); err == nil {
 		t.Error("a broken override lets the bundled definition show")
 	}
-	if strings.Contains(strings.Join(names(r.All()), " ")+" ", "openai ") {
+	if strings.Contains(" "+strings.Join(names(r.All()), " ")+" ", " openai ") {
 		t.Error("All shows the bundled definition behind a broken override")
 	}
 	if err := r.Remove("openai"); err != nil {

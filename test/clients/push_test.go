@@ -67,7 +67,7 @@ func (w *world) forge(t *testing.T) (key string) {
 	w.defineWith(t, "forge", forge, `[{"kind": "basic", "username": "x-access-token", "password": "{api_key}"}]`)
 	w.login(t, "forge", key)
 	w.Require(forge, key)
-	git, large := buffered(gitBackend(t, filepath.Join(w.Dir(), "srv"))), &objects{stored: map[string][]byte{}}
+	git, large := buffered(gitBackend(t, filepath.Join(w.Dir(), "srv"))), &objects{stored: map[string][]byte{}, base: "https://" + forge + "/lfs/"}
 	w.Handle(forge+"/", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/lfs/") {
 			large.ServeHTTP(rw, r)
@@ -149,6 +149,7 @@ func (w *world) gitArrived(t *testing.T, key, version string) {
 
 // objects is a Git LFS server: https://github.com/git-lfs/git-lfs/tree/main/docs/api.
 type objects struct {
+	base   string // of the objects' addresses
 	mu     sync.Mutex
 	stored map[string][]byte
 }
@@ -189,7 +190,7 @@ func (o *objects) batch(w http.ResponseWriter, body []byte) {
 		return
 	}
 	for i, object := range batch.Objects {
-		batch.Objects[i].Actions = map[string]action{batch.Operation: {"https://" + forge + "/lfs/" + object.OID}}
+		batch.Objects[i].Actions = map[string]action{batch.Operation: {o.base + object.OID}}
 	}
 	batch.Operation, batch.Transfer = "", "basic"
 	w.Header().Set("Content-Type", "application/vnd.git-lfs+json")

@@ -135,7 +135,11 @@ func fillIn(template string, value func(string) string) string {
 		return template
 	}
 	name, rest, _ := strings.Cut(rest, "}")
-	return before + value(name) + fillIn(rest, value)
+	filled := value(strings.TrimPrefix(name, "base64:"))
+	if strings.HasPrefix(name, "base64:") {
+		filled = base64.StdEncoding.EncodeToString([]byte(filled))
+	}
+	return before + filled + fillIn(rest, value)
 }
 
 // read returns what a request has at the place.

@@ -98,7 +98,8 @@ func (b *Broker) obtain(ctx context.Context, def *provider.Definition, req Login
 	if err := b.save(ctx, c); err != nil {
 		return LoginResult{}, err
 	}
-	if result.Client != nil {
+	// A service account is no client for other logins.
+	if result.Client != nil && result.Flow != provider.FlowServiceAccount {
 		err = b.SaveClient(ctx, def, result.Client)
 	}
 	return LoginResult{Connection: c, Missing: result.Missing}, err

@@ -38,7 +38,7 @@ func (c Connection) refreshable() bool {
 
 // unattended reports whether a flow needs no human at all.
 func unattended(flow string) bool {
-	return flow == provider.FlowClientCredentials || flow == login.FlowGitHubApp
+	return flow == provider.FlowClientCredentials || flow == login.FlowGitHubApp || flow == provider.FlowServiceAccount
 }
 
 // issued returns when the access token was obtained.

@@ -17,7 +17,7 @@ type Client struct {
 	ID          string
 	AuthMethod  string      // RFC 7591 token_endpoint_auth_method; "" chooses what the server takes
 	RedirectURI string      // "" means the definition's
-	Secret      secret.Text // for flow github_app the app's private key, PEM
+	Secret      secret.Text // for flow github_app the app's private key, PEM; for service_account the key file
 
 	RegistrationToken     secret.Text // RFC 7592
 	RegistrationURI       string      // RFC 7592

@@ -17,7 +17,7 @@ type Grant struct {
 	Client       *Client              // as saved; nil means the definition's own
 	Credential   credential.Credential
 	Network      Network
-	Flow         string // Result.Flow; without it client_credentials and github_app can't be renewed
+	Flow         string // Result.Flow; without it client_credentials, github_app and service_account can't be renewed
 	Installation string // Request.Installation
 }
 
@@ -49,6 +49,12 @@ func (g Grant) token(ctx context.Context, t target) (oauth.Token, error) {
 		return t.client.ClientCredentials(ctx, t.server, t.app, t.scopes, t.resources)
 	case g.Flow == FlowGitHubApp && g.Client != nil:
 		return installationToken(ctx, t.client, g.Definition.OAuth, g.Client, g.Installation)
+	case g.Flow == provider.FlowServiceAccount && g.Client != nil:
+		account, err := readServiceAccount(g.Client.Secret)
+		if err != nil {
+			return oauth.Token{}, err
+		}
+		return account.token(ctx, t.client, g.Definition.OAuth, t.scopes)
 	case !old.IsZero():
 		return t.client.Refresh(ctx, t.server, t.app, oauth.RefreshGrant{RefreshToken: old, Scopes: t.scopes, Resources: t.resources})
 	}

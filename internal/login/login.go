@@ -117,6 +117,7 @@ var flows = map[string]flow{
 	provider.FlowDCR:               dcr,               // dcr.go
 	provider.FlowClientCredentials: clientCredentials, // clientcredentials.go
 	FlowGitHubApp:                  githubApp,         // githubapp.go
+	provider.FlowServiceAccount:    serviceAccount,    // serviceaccount.go
 }
 
 // Flows returns the names of all flows, sorted.

@@ -17,7 +17,7 @@ import (
 // provider has no way to, or when authsome did not obtain the credential: a key
 // that was made elsewhere may be in use there.
 func Revoke(ctx context.Context, g Grant) error {
-	if g.Definition.OAuth == nil || g.Flow == provider.FlowAPIKey || g.Flow == FlowGitHubApp {
+	if g.Definition.OAuth == nil || g.Flow == provider.FlowAPIKey || g.Flow == FlowGitHubApp || g.Flow == provider.FlowServiceAccount {
 		return ErrNoRevocation
 	}
 	t, err := g.target()

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -30,18 +31,33 @@ const (
 // bits or more in PEM, PKCS #1 or PKCS #8, not encrypted.
 var ErrKey = errors.New("private key is not usable")
 
+// Assertion is what a JWT says (RFC 7523 section 3). Audience and Scope are
+// left out where they are "".
+type Assertion struct {
+	Issuer   string
+	Audience string
+	Scope    string // of the token asked for: not the RFC's, but Google's
+}
+
 // SignAssertion returns a JWT that says who the client is, as in RFC 7523
 // section 2.2: {"alg":"RS256","typ":"JWT"}, with iss, iat and exp.
 func SignAssertion(key secret.Text, issuer string, now time.Time) (secret.Text, error) {
+	return Assertion{Issuer: issuer}.Sign(key, now)
+}
+
+// Sign returns the assertion as a JWT that an RSA key has signed, RS256.
+func (a Assertion) Sign(key secret.Text, now time.Time) (secret.Text, error) {
 	private, err := parseKey(key)
 	if err != nil {
 		return secret.Text{}, err
 	}
 	claims, err := json.Marshal(struct {
-		Iat int64  `json:"iat"`
-		Exp int64  `json:"exp"`
-		Iss string `json:"iss"`
-	}{now.Add(-assertionLeeway).Unix(), now.Add(assertionLifetime).Unix(), issuer})
+		Iat   int64  `json:"iat"`
+		Exp   int64  `json:"exp"`
+		Iss   string `json:"iss"`
+		Aud   string `json:"aud,omitempty"`
+		Scope string `json:"scope,omitempty"`
+	}{now.Add(-assertionLeeway).Unix(), now.Add(assertionLifetime).Unix(), a.Issuer, a.Audience, a.Scope})
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -53,6 +69,18 @@ func SignAssertion(key secret.Text, issuer string, now time.Time) (secret.Text, 
 		return secret.Text{}, ErrKey
 	}
 	return secret.New(signed + "." + encode(signature)), nil
+}
+
+// JWTBearer trades an assertion for a token (RFC 7523 section 2.1). The client
+// shows nothing else of itself.
+func (c *Client) JWTBearer(ctx context.Context, s Server, assertion secret.Text, scopes []string) (Token, error) {
+	form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {assertion.Reveal()}}
+	if err := addParams(form, s.Quirks.TokenParams); err != nil {
+		return Token{}, fmt.Errorf("token endpoint: %w", err)
+	}
+	k := call{endpoint: "token endpoint", url: s.TokenEndpoint, limit: maxToken, secrets: []secret.Text{assertion}, header: http.Header{}}
+	k.form(form)
+	return c.requestToken(ctx, k, s.Quirks, grant{form: form, scopes: scopes, secrets: k.secrets})
 }
 
 // parseKey's error never quotes the key, nor what a parser says of it.

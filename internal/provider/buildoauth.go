@@ -161,6 +161,9 @@ func (b *builder) checkScopes(o *OAuth) {
 	for i, scope := range o.Scopes {
 		b.check("/oauth/scopes/"+strconv.Itoa(i), checkScope(scope))
 	}
+	for i, scope := range o.ServiceAccountScopes {
+		b.check("/oauth/service_account_scopes/"+strconv.Itoa(i), checkScope(scope))
+	}
 	for at, separator := range map[string]string{"/oauth/scope_separator": o.ScopeSeparator, "/oauth/granted_scope_separator": o.GrantedScopeSeparator} {
 		if separator != "" {
 			b.checkEnum(at, separator, " ", ",")

@@ -39,6 +39,7 @@ func (d *decoder) oauth(v *hujson.Value, at string) {
 		{"pkce", false, d.flag(&o.PKCE)},
 		{"supports_device_flow", false, d.flag(&o.SupportsDeviceFlow)},
 		{"supports_dcr", false, d.flag(&o.SupportsDCR)},
+		{"service_account_scopes", false, d.texts(&o.ServiceAccountScopes, maxScopes, false)},
 		{"supports_client_credentials", false, d.flag(&o.SupportsClientCredentials)},
 	})
 }

@@ -54,6 +54,8 @@ type OAuth struct {
 	SupportsDeviceFlow        bool `json:"supports_device_flow"`
 	SupportsDCR               bool `json:"supports_dcr"`
 	SupportsClientCredentials bool `json:"supports_client_credentials,omitempty"`
+
+	ServiceAccountScopes []string `json:"service_account_scopes,omitempty"` // asked for by FlowServiceAccount; none: there is no such flow
 }
 
 // Revocation is a vendor's own way to revoke a token: oauth.Revocation, and
@@ -158,6 +160,7 @@ func (o *OAuth) flows() []string {
 	add(FlowDCR, o.RegistrationEndpoint != "" || o.SupportsDCR && o.discovers())
 	add(FlowClientCredentials, token && o.SupportsClientCredentials)
 	add(FlowGitHubApp, o.InstallationTokenURL != "")
+	add(FlowServiceAccount, token && len(o.ServiceAccountScopes) > 0)
 	return flows
 }
 

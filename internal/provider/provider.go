@@ -43,7 +43,8 @@ const (
 	FlowDeviceCode        = "device_code"
 	FlowDCR               = "dcr_pkce"
 	FlowClientCredentials = "client_credentials"
-	FlowGitHubApp         = "github_app" // never a definition's own: it is for machines
+	FlowGitHubApp         = "github_app"      // never a definition's own: it is for machines
+	FlowServiceAccount    = "service_account" // this too
 
 	InjectHost        = "host"        // wherever the rules match
 	InjectPlaceholder = "placeholder" // only where the client sent the placeholder

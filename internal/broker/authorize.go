@@ -100,6 +100,7 @@ type Use struct {
 
 	connection Connection         // whose credential is on the request
 	candidate  provider.Candidate // the rule it is there for
+	undo       func(*http.Request)
 }
 
 // Authorize decides on one request and, when a credential belongs on it, puts

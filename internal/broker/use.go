@@ -33,11 +33,12 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	entry.Provider, entry.Connection = c.Provider, c.Name
 	done, err := s.broker.recordUse(entry)
 	if err != nil {
+		applied.Undo(r)
 		return Use{}, &Denied{CodeAudit, c.Provider, c.Name, err.Error(), "authsome doctor"}
 	}
 	return Use{
 		Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: applied.Secrets, Message: applied.Message,
-		Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate,
+		Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate, undo: applied.Undo,
 	}, nil
 }
 
@@ -55,6 +56,7 @@ func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
 	if err != nil {
 		return Use{}, false
 	}
+	u.undo(r)
 	// It was permitted already, and is no longer what the client sent.
 	again, denied := s.use(r, &choice{u.candidate, c})
 	return again, denied == nil

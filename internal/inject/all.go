@@ -18,6 +18,28 @@ type Applied struct {
 	// itself, or a copy with the credential in it. Nil when there is nothing
 	// to look for, as on every request that opens no websocket.
 	Message func(text []byte) []byte
+
+	undo func(*http.Request)
+}
+
+// Undo puts path and body of r back as the client had sent them: a path that
+// is written down, or gets another credential, must have the placeholder.
+func (a Applied) Undo(r *http.Request) {
+	if a.undo != nil {
+		a.undo(r)
+	}
+}
+
+// undoing remembers path and body of r.
+func undoing(r *http.Request) func(*http.Request) {
+	path, raw := r.URL.Path, r.URL.RawPath
+	body, read := bodyOf(r)
+	return func(r *http.Request) {
+		r.URL.Path, r.URL.RawPath = path, raw
+		if read {
+			setBody(r, body)
+		}
+	}
 }
 
 // ApplyAll puts c on r by all of a definition's injections, after it has
@@ -26,6 +48,17 @@ type Applied struct {
 // credential there and nowhere else. A signature comes last, of the request as
 // it then is, with at for its time. The error is as with Apply.
 func ApplyAll(injections []Injection, r *http.Request, c credential.Credential, at time.Time) (Applied, error) {
+	undo := undoing(r)
+	all, err := applyAll(injections, r, c, at)
+	if err != nil {
+		undo(r)
+		return Applied{}, err
+	}
+	all.undo = undo
+	return all, nil
+}
+
+func applyAll(injections []Injection, r *http.Request, c credential.Credential, at time.Time) (Applied, error) {
 	stripAuthorization(r)
 	var all Applied
 	asProtocol := slices.ContainsFunc(injections, func(i Injection) bool { return i.socket && len(i.sent(r)) > 0 })

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"authsome/internal/inject"
 )
@@ -53,6 +54,37 @@ func TestReadBody(t *testing.T) {
 	whole := request("application/json", io.NopCloser(bytes.NewReader(make([]byte, inject.MaxBody))))
 	if err := inject.ReadBody(bodyInjection(t), whole); err != nil || whole.Header["Expect"] != nil || whole.ContentLength != -1 {
 		t.Errorf("whole: %v, %v, length %d", err, whole.Header, whole.ContentLength)
+	}
+}
+
+// TestUndo: path and body are as the client sent them, ready for another
+// credential.
+func TestUndo(t *testing.T) {
+	all := bodyInjection(t)
+	path, err := inject.Compile(inject.Spec{Kind: "path", Value: "bot{api_key}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, path)
+	sent := vector{Path: "/bot" + inject.Placeholder + "/a%2Fb", Body: `{"secret":"` + inject.Placeholder + `"}`, Header: http.Header{"Content-Type": {"application/json"}}}
+	r := sent.request()
+	for _, key := range []string{"first", "second"} {
+		if err := inject.ReadBody(all, r); err != nil {
+			t.Fatal(err)
+		}
+		applied, err := inject.ApplyAll(all, r, vector{Fields: map[string]string{"api_key": key}}.credential(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		if want := `{"secret":"` + key + `"}`; err != nil || string(body) != want || r.ContentLength != int64(len(want)) || r.URL.EscapedPath() != "/bot"+key+"/a%2Fb" {
+			t.Errorf("%s: %q, %s, %v", key, body, r.URL.EscapedPath(), err)
+		}
+		applied.Undo(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || string(body) != sent.Body || r.URL.EscapedPath() != sent.Path || r.ContentLength != int64(len(sent.Body)) {
+		t.Errorf("undone: %q, %s, %v", body, r.URL.EscapedPath(), err)
 	}
 }
 

@@ -50,11 +50,11 @@ func (g Grant) token(ctx context.Context, t target) (oauth.Token, error) {
 	case g.Flow == FlowGitHubApp && g.Client != nil:
 		return installationToken(ctx, t.client, g.Definition.OAuth, g.Client, g.Installation)
 	case g.Flow == provider.FlowServiceAccount && g.Client != nil:
-		account, err := readServiceAccount(g.Client.Secret)
+		account, err := oauth.ReadServiceAccount(g.Client.Secret)
 		if err != nil {
 			return oauth.Token{}, err
 		}
-		return account.token(ctx, t.client, g.Definition.OAuth, t.scopes)
+		return t.client.ServiceAccountToken(ctx, t.server, account, t.scopes)
 	case !old.IsZero():
 		return t.client.Refresh(ctx, t.server, t.app, oauth.RefreshGrant{RefreshToken: old, Scopes: t.scopes, Resources: t.resources})
 	}

@@ -92,7 +92,8 @@ type Log struct {
 	retryAt int64     // size at which a rotation that went wrong is tried again
 	buf     []byte
 	later   []byte      // lines that are written with the next one
-	timer   *time.Timer // or when it is due, nil when there are none
+	timer   *time.Timer // or when it fires, nil before the first
+	ticking bool        // it will
 }
 
 // Open opens the log at path for appending and creates it, mode 0600, if there
@@ -150,13 +151,19 @@ func (l *Log) Later(e Entry) {
 	case len(l.later) > laterSize:
 		_ = l.flush()
 	case l.timer == nil:
-		l.timer = time.AfterFunc(laterTime, l.due)
+		l.timer, l.ticking = time.AfterFunc(laterTime, l.due), true
+	case !l.ticking:
+		l.timer.Reset(laterTime)
+		l.ticking = true
 	}
 }
 
+// due is called in time for every line: the timer is not stopped when lines are
+// written before, which in a rush would be once for each.
 func (l *Log) due() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ticking = false
 	if l.file != nil {
 		_ = l.flush()
 	}
@@ -176,10 +183,6 @@ func (l *Log) flush() error {
 
 // takeLater returns dst with what Later has kept.
 func (l *Log) takeLater(dst []byte) []byte {
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
-	}
 	dst = append(dst, l.later...)
 	l.later = l.later[:0]
 	return dst
@@ -192,6 +195,9 @@ func (l *Log) Close() error {
 	defer l.mu.Unlock()
 	if l.file == nil {
 		return nil
+	}
+	if l.timer != nil {
+		l.timer.Stop()
 	}
 	err := errors.Join(l.flush(), l.file.Close())
 	l.file = nil

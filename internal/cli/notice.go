@@ -81,21 +81,22 @@ func carriesPlaceholder(target string, header http.Header) bool {
 // noticing is the use's Done, and tells when the API did not take the
 // credential.
 func (s *stage) noticing(host string, use broker.Use) func(int, error) {
+	done, provider, connection := use.Done, use.Provider, use.Connection // the rest need not live as long
 	return func(status int, err error) {
-		if use.Done != nil {
-			use.Done(status, err)
+		if done != nil {
+			done(status, err)
 		}
 		if status == http.StatusUnauthorized {
-			s.unauthorized(host, use)
+			s.unauthorized(host, provider, connection)
 		}
 	}
 }
 
 // unauthorized tells of a credential that an API did not take.
-func (s *stage) unauthorized(host string, use broker.Use) {
-	s.warnOnce("unauthorized "+host+" "+use.Provider+"/"+use.Connection,
+func (s *stage) unauthorized(host, provider, connection string) {
+	s.warnOnce("unauthorized "+host+" "+provider+"/"+connection,
 		"%s answered 401 to the credential of %s/%s: it is revoked, or another account's. `authsome get %s --connection %s` shows whose it is, `authsome login %s --connection %s --force` replaces it",
-		host, use.Provider, use.Connection, use.Provider, use.Connection, use.Provider, use.Connection)
+		host, provider, connection, provider, connection, provider, connection)
 }
 
 // idle tells of a command that never came to the proxy: in the debug log, for

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,10 +93,16 @@ func (s *stage) start(ctx context.Context, parent parentFunc) error {
 	return s.environment(settings)
 }
 
+// garbage is how much of it a run lets come together, in percent of what is in
+// use: that is two or three megabytes, and as much again saves every other
+// collection.
+const garbage = 200
+
 // serve runs the proxy until stop is called, which waits for it. The run's
 // certificates are good until end.
 func (s *stage) serve(ctx context.Context, listener net.Listener, end time.Time) {
 	ctx, cancel := context.WithCancel(ctx)
+	debug.SetGCPercent(garbage)
 	var group sync.WaitGroup
 	group.Go(func() {
 		if err := s.proxy.Serve(ctx, listener); err != nil {
@@ -189,7 +196,7 @@ func (s *stage) grant(use broker.Use) proxy.Grant {
 		grant.Renew = func(_ context.Context, r *http.Request) (proxy.Grant, bool) {
 			again, ok := s.session.Renew(r, use)
 			if !ok {
-				s.unauthorized(r.URL.Host, use)
+				s.unauthorized(r.URL.Host, use.Provider, use.Connection)
 			}
 			renewed := s.grant(again)
 			renewed.Done = s.noticing(r.URL.Host, again)

@@ -18,7 +18,8 @@ type answerBody struct {
 	upload *upload // nil when the request is sent
 	stop   func() bool
 	src    io.Reader
-	err    error // why nothing more can be read, nil as long as the connection is held
+	fixed  fixedReader // is src for a body of known length
+	err    error       // why nothing more can be read, nil as long as the connection is held
 }
 
 // readHead reads up to the final response's head, and passes on what is
@@ -56,7 +57,8 @@ func (b *answerBody) begin(resp *http.Response, lines fields, method string) {
 	case resp.TransferEncoding != nil:
 		b.src = &chunkedReader{br: br}
 	case resp.ContentLength > 0:
-		b.src = &fixedReader{br: br, left: resp.ContentLength}
+		b.fixed = fixedReader{br: br, left: resp.ContentLength}
+		b.src = &b.fixed
 	default:
 		b.src = br
 	}

@@ -22,20 +22,21 @@ const (
 // http1 serves HTTP/1 on one connection, the proxy port's or a tunnel's. It
 // is strict where net/http.Server repairs.
 type http1 struct {
-	srv    *server
-	client *client   // the accepted connection at the bottom
-	conn   net.Conn  // what is spoken on: TCP, or TLS over it
-	socket *pollable // below TLS, nil without it
-	until  time.Time // when reading ends, zero for never or not known
-	br     *bufio.Reader
-	bw     *output
-	idle   wire
-	handle func(w *response, r *http.Request)
-	ctx    context.Context // of all exchanges: whoever is gone in one is gone for good
-	cancel context.CancelFunc
-	watch  watch
-	bare   bool // errors are answered without a word about who answers
-	served bool // a request's head was understood
+	srv     *server
+	client  *client   // the accepted connection at the bottom
+	conn    net.Conn  // what is spoken on: TCP, or TLS over it
+	socket  *pollable // below TLS, nil without it
+	until   time.Time // when reading ends, zero for never or not known
+	waiting func()    // boundWaiting, made once
+	br      *bufio.Reader
+	bw      *output
+	idle    wire
+	handle  func(w *response, r *http.Request)
+	ctx     context.Context // of all exchanges: whoever is gone in one is gone for good
+	cancel  context.CancelFunc
+	watch   watch
+	bare    bool // errors are answered without a word about who answers
+	served  bool // a request's head was understood
 }
 
 // wire gives back the byte that was read while no buffer was held.
@@ -84,6 +85,7 @@ func (h *http1) release() {
 func (h *http1) serve(first time.Duration) error {
 	h.ctx, h.cancel = context.WithCancel(h.srv.ctx)
 	h.watch.h = h
+	h.waiting = h.boundWaiting
 	defer h.cancel()
 	defer h.release()
 	for wait := first; ; wait = idleTimeout {
@@ -150,11 +152,14 @@ func (h *http1) boundHead() error {
 	if h.socket == nil {
 		return h.setUntil(time.Now().Add(headTimeout))
 	}
-	h.socket.waiting = func() {
-		h.socket.waiting = nil
-		_ = h.setUntil(time.Now().Add(headTimeout))
-	}
+	h.socket.waiting = h.waiting
 	return nil
+}
+
+// boundWaiting begins the time of the rest of a head.
+func (h *http1) boundWaiting() {
+	h.socket.waiting = nil
+	_ = h.setUntil(time.Now().Add(headTimeout))
 }
 
 // unbound ends the time of a head. That of waiting for one may stay: whoever

@@ -27,7 +27,7 @@ const bufferedBody = 64 << 10
 // otherwise.
 type redactor struct {
 	*matcher
-	placeholder []byte
+	placeholder string
 	replaced    bool // something of the body
 }
 
@@ -40,7 +40,7 @@ func (m *matchers) redactor(grant Grant) *redactor {
 	if matcher == nil {
 		return nil
 	}
-	return &redactor{matcher: matcher, placeholder: []byte(grant.Placeholder)}
+	return &redactor{matcher: matcher, placeholder: grant.Placeholder}
 }
 
 // header replaces in values, and drops fields whose name is the secret; of a

@@ -151,7 +151,7 @@ func FuzzMatcher(f *testing.F) {
 		if found != (wantStart >= 0) || found && (start != wantStart || end != wantEnd) {
 			t.Fatalf("found %d-%d %v, want %d-%d", start, end, found, wantStart, wantEnd)
 		}
-		d := &redactor{matcher: m, placeholder: []byte("#")}
+		d := &redactor{matcher: m, placeholder: "#"}
 		whole := redacted(d, string(text))
 		parts, err := io.ReadAll(&scanner{d: d, src: &cutReader{text, int(cut)%7 + 1}})
 		if err != nil || whole != string(parts) {

@@ -23,18 +23,12 @@ type message struct {
 	rest bool    // the body is not in buf
 }
 
-// newMessage writes out's head, and reads its body if that is short.
-func newMessage(out *http.Request, x *exchange) (*message, error) {
-	m := &message{out: out, buf: newOutput(nil, nil), rest: out.Body != http.NoBody}
-	var err error
-	if m.buf.buf, err = x.appendHead(m.buf.buf, out); err == nil && m.isShort() {
+// write writes out's head, and reads its body if that is short.
+func (m *message) write(x *exchange) (err error) {
+	if m.buf.buf, err = x.appendHead(m.buf.buf, m.out); err == nil && m.isShort() {
 		err = m.takeBody()
 	}
-	if err != nil {
-		m.release()
-		return nil, err
-	}
-	return m, nil
+	return err
 }
 
 func (m *message) release() { m.buf.release() }
@@ -119,18 +113,21 @@ func trailerNames(trailer http.Header) string {
 // connection that the server has just closed is told from a server that fails
 // by trying once more, where that can't do anything twice.
 func (p *upstream) roundTripHTTP1(out *http.Request, i *interim) (*http.Response, error) {
-	m, err := newMessage(out, i.x)
-	if err != nil {
+	m := &message{out: out, buf: newOutput(nil, nil), rest: out.Body != http.NoBody}
+	defer m.release()
+	if err := m.write(i.x); err != nil {
 		return nil, err
 	}
-	defer m.release()
 	c, err := p.idleOrPlace(out.Context(), !m.rest)
 	for idle := c; idle != nil; idle = p.get(false) {
 		before := idle.socket.written
 		resp, err := idle.roundTrip(m, i)
+		if err == nil {
+			return resp, nil
+		}
 		written := idle.socket.written > before
-		if err == nil || !m.mayRepeat(err, i, written) {
-			return resp, err
+		if !m.mayRepeat(err, i, written) {
+			return nil, err
 		}
 		if written {
 			break

@@ -99,7 +99,7 @@ func (s *server) openIntercepted(c *client, to authority, o opening) {
 		return
 	}
 	c.socket = newPollable(c.Conn)
-	s.intercept(c, withEarly(c.socket, early), to, host)
+	c.next = func() { s.intercept(c, withEarly(c.socket, early), to, host) }
 }
 
 func (s *server) openBlind(ctx context.Context, c *client, to authority, o opening) {

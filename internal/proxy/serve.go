@@ -181,6 +181,10 @@ func (s *server) serve(conn net.Conn) {
 	}
 	defer s.remove(c)
 	s.sniff(c)
+	if next := c.next; next != nil {
+		c.next = nil
+		next()
+	}
 }
 
 // checkPeer is done before anything is read.
@@ -247,6 +251,11 @@ type client struct {
 	route  authority // of a tunnel
 	socket *pollable // below TLS that ends here, nil elsewhere
 	agent  string    // User-Agent of a CONNECT
+
+	// next serves what a CONNECT or its like has led to. It is called when all
+	// that led there has returned: an idle tunnel keeps neither that nor its
+	// stack.
+	next func()
 }
 
 type phase int32

@@ -40,6 +40,8 @@ const (
 	CodeEndpoint     Code = "endpoint_denied"      // the definition says that no credential is used there
 	CodeBody         Code = "body_unreadable"      // the credential's place could be in it: too long, or it ended early
 	CodePolicy       Code = "policy_denied"        // a policy of the run or of the connection
+	CodeSignature    Code = "signature_mismatch"   // it is not what the placeholder makes of the request
+	CodeSigning      Code = "signing_unsupported"  // it is made in a way that can't be done again
 )
 
 // Denied is why a credential can't be had or used. Nothing may leave then.

@@ -87,7 +87,7 @@ func exportOne(def *provider.Definition, c Connection, taken map[string]bool) []
 	var variables []Variable
 	for _, field := range credential.FieldNames() {
 		value := c.Credential.Field(field)
-		if value.IsZero() || !credential.Injectable(field) && field != credential.SigningKey {
+		if value.IsZero() || !credential.Injectable(field) && !credential.Signs(field) {
 			continue
 		}
 		for _, name := range def.Env[field] {

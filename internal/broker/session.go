@@ -261,6 +261,8 @@ func (s *Session) Placeholders(further map[string][]string) map[string]string {
 			switch {
 			case field == credential.APIKey || field == credential.AccessToken:
 				set(names, shape)
+			case field == credential.AccessKeyID:
+				set(names, inject.KeyIDPlaceholder)
 			case credential.IsField(field):
 				set(names, inject.Placeholder)
 			}

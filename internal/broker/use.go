@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,7 +29,7 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	}
 	applied, err := inject.ApplyAll(injections, r, c.Credential, now())
 	if err != nil {
-		return Use{}, &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
+		return Use{}, unusable(c, err)
 	}
 	entry.Provider, entry.Connection = c.Provider, c.Name
 	done, err := s.broker.recordUse(entry)
@@ -40,6 +41,27 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 		Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: applied.Secrets, Message: applied.Message,
 		Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate, undo: applied.Undo,
 	}, nil
+}
+
+// unusable is why the credential could not be put on a request.
+func unusable(c Connection, err error) *Denied {
+	switch {
+	case errors.Is(err, inject.ErrSignature):
+		hint := "have the client sign with the key ID " + inject.KeyIDPlaceholder + " and the secret " + inject.Placeholder
+		return &Denied{CodeSignature, c.Provider, c.Name, err.Error(), hint}
+	case errors.Is(err, inject.ErrSigning):
+		return &Denied{CodeSigning, c.Provider, c.Name, err.Error(), "authsome inspect " + c.Provider}
+	}
+	return &Denied{CodeUnusable, c.Provider, c.Name, err.Error(), loginCommand(c.Provider, c.Name, true)}
+}
+
+// Explain makes a *Denied of an error that the body of an authorized request
+// ended with, where the signature on it is the reason.
+func (u Use) Explain(err error) error {
+	if errors.Is(err, inject.ErrSignature) || errors.Is(err, inject.ErrSigning) {
+		return unusable(u.connection, err)
+	}
+	return err
 }
 
 // Renewable reports whether Renew could bring another credential.

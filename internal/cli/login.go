@@ -79,7 +79,7 @@ provider needs several values, one on each line, in the order of "authsome get".
 	f.StringSliceVar(&o.scopes, "scopes", nil, "scopes to ask for, separated by commas")
 	f.StringVar(&o.baseURL, "base-url", "", "`URL` of a self-hosted installation")
 	f.BoolVar(&o.force, "force", false, "log in again although there is a good connection")
-	f.BoolVar(&o.withToken, "with-token", false, "read the key or token from standard input")
+	f.BoolVar(&o.withToken, "with-token", false, "read the key or token from standard input; of several values one a line, or lines NAME=value")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "print the page to open, and open nothing")
 	f.StringVar(&o.clientID, "client-id", "", "`ID` of your OAuth app; kept for the provider and profile")
 	f.BoolVar(&o.clientSecretStdin, "client-secret-stdin", false, "read the OAuth app's secret (or private key) from standard input")
@@ -95,7 +95,8 @@ func (a *app) login(c *cobra.Command, providerName string, o loginOptions, sourc
 		return err
 	}
 	defer b.Close()
-	if _, err := registry.Get(providerName); err != nil {
+	def, err := registry.Get(providerName)
+	if err != nil {
 		return err
 	}
 	if (o.withToken || source != nil) && o.flow == "" {
@@ -107,7 +108,7 @@ func (a *app) login(c *cobra.Command, providerName string, o loginOptions, sourc
 	}
 	result, err := b.Login(c.Context(), broker.LoginRequest{
 		Provider: providerName, Name: o.connection, Flow: o.flow, BaseURL: o.baseURL, Scopes: o.scopes,
-		Client: client, Installation: o.installation, Force: o.force, UI: a.loginUI(providerName, o),
+		Client: client, Installation: o.installation, Force: o.force, UI: a.loginUI(def, o),
 		Private: isPrivate, Source: source,
 	})
 	if err != nil {
@@ -164,12 +165,14 @@ func (a *app) givenClient(c *cobra.Command, o loginOptions) (*login.Client, erro
 
 // loginUI is how the human is reached: whatever is piped in, the terminal, or
 // a page in the browser where an agent owns the standard streams.
-func (a *app) loginUI(providerName string, o loginOptions) login.UI {
+func (a *app) loginUI(def *provider.Definition, o loginOptions) login.UI {
 	var browser prompt.Browser
 	if !o.noBrowser {
 		browser = prompt.Browser{Commands: prompt.BrowserCommands(a.getenv("BROWSER"), runtime.GOOS), Env: a.withoutSecrets()}
 	}
 	switch {
+	case o.withToken && len(login.AskedFields(def)) > 1:
+		return &prompt.Lines{In: a.sys.Stdin}
 	case o.withToken:
 		return prompt.Stdin{In: a.sys.Stdin}
 	case a.interactive():

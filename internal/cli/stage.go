@@ -165,9 +165,13 @@ func (s *stage) close() {
 // authorize is the broker's word in the proxy's terms.
 func (s *stage) authorize(ctx context.Context, r *http.Request) (proxy.Grant, error) {
 	settled := r.Header.Get(broker.ConnectionHeader) == broker.NoConnection
+	body := r.Body
 	use, err := s.session.Authorize(r)
 	if err != nil {
 		return proxy.Grant{}, refusal(err)
+	}
+	if r.Body != body {
+		r.Body = &signedBody{r.Body, use}
 	}
 	if (settled || use.Pool != "") && s.nested {
 		r.Header.Set(broker.ConnectionHeader, broker.NoConnection)
@@ -214,7 +218,7 @@ func refusal(err error) error {
 	}
 	status := http.StatusBadGateway
 	switch denied.Code {
-	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin, broker.CodeEndpoint, broker.CodePolicy:
+	case broker.CodeNotConnected, broker.CodeNoConnection, broker.CodeOrigin, broker.CodeEndpoint, broker.CodePolicy, broker.CodeSignature, broker.CodeSigning:
 		status = http.StatusForbidden
 	case broker.CodePath, broker.CodeBody:
 		status = http.StatusBadRequest

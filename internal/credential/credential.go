@@ -34,6 +34,10 @@ const (
 	ApplicationKey = "application_key" // of an API that has two keys
 	Passphrase     = "passphrase"
 	SigningKey     = "signing_key" // signs requests; never sent
+
+	AccessKeyID     = "access_key_id"     // names the two below, of AWS
+	SecretAccessKey = "secret_access_key" // signs requests; never sent
+	SessionToken    = "session_token"     // goes with temporary ones
 )
 
 // MaxLength is the longest value a field may have, in bytes. Common servers
@@ -45,7 +49,7 @@ var ErrInvalid = errors.New("invalid credential value")
 
 // FieldNames returns every field name, in the order they are shown.
 func FieldNames() []string {
-	return []string{AccessToken, RefreshToken, APIKey, ClientSecret, Username, Password, ClientID, ApplicationKey, Passphrase, SigningKey}
+	return []string{AccessToken, RefreshToken, APIKey, ClientSecret, Username, Password, ClientID, ApplicationKey, Passphrase, SigningKey, AccessKeyID, SecretAccessKey, SessionToken}
 }
 
 // IsField reports whether name names a secret field.
@@ -55,8 +59,12 @@ func IsField(name string) bool { return slices.Contains(FieldNames(), name) }
 // A refresh token or client secret goes to its token endpoint only, a signing
 // key nowhere.
 func Injectable(name string) bool {
-	return IsField(name) && name != RefreshToken && name != ClientSecret && name != SigningKey
+	return IsField(name) && name != RefreshToken && name != ClientSecret && !Signs(name)
 }
+
+// Signs reports whether a field is a key that signs requests: what leaves is a
+// signature.
+func Signs(name string) bool { return name == SigningKey || name == SecretAccessKey }
 
 // Credential is the secret part of a connection.
 type Credential struct {

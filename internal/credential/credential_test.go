@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 
 func TestInjectable(t *testing.T) {
 	want := map[string]bool{"access_token": true, "refresh_token": false, "api_key": true, "client_secret": false, "username": true, "password": true,
-		"client_id": true, "application_key": true, "passphrase": true, "signing_key": false}
+		"client_id": true, "application_key": true, "passphrase": true, "signing_key": false, "access_key_id": true, "secret_access_key": false, "session_token": true}
 	got := map[string]bool{}
 	for _, name := range credential.FieldNames() {
 		got[name] = credential.Injectable(name)

@@ -59,7 +59,9 @@ func ApplyAll(injections []Injection, r *http.Request, c credential.Credential, 
 }
 
 func applyAll(injections []Injection, r *http.Request, c credential.Credential, at time.Time) (Applied, error) {
-	stripAuthorization(r)
+	if !slices.ContainsFunc(injections, Injection.Signs) {
+		stripAuthorization(r)
+	}
 	var all Applied
 	asProtocol := slices.ContainsFunc(injections, func(i Injection) bool { return i.socket && len(i.sent(r)) > 0 })
 	for _, i := range injections {

@@ -39,12 +39,14 @@ type Spec struct {
 
 // Injection is a compiled Spec. The zero Injection is not usable.
 type Injection struct {
-	spec   Spec
-	fields []string
-	socket bool // for websockets only
-	sent   func(*http.Request) []string
-	strip  func(*http.Request) // removes every copy of what apply sets
-	apply  func(*http.Request, credential.Credential) ([]string, error)
+	spec     Spec
+	fields   []string
+	optional []string // fields that a credential may have
+	socket   bool     // for websockets only
+	signs    bool     // apply reads what strip removes, and strips itself
+	sent     func(*http.Request) []string
+	strip    func(*http.Request) // removes every copy of what apply sets
+	apply    func(*http.Request, credential.Credential) ([]string, error)
 
 	// needsBody reports whether ReadBody has to come first. Nil for kinds
 	// that look at the head alone.
@@ -70,6 +72,7 @@ var kinds = map[string]func(Spec) (Injection, error){
 	"path":        compilePath,        // path.go
 	"body":        compileBody,        // body.go
 	"hmac":        compileHMAC,        // hmac.go
+	"sigv4":       compileSigV4,       // sigv4.go
 }
 
 // Kinds returns the names of all kinds, sorted.
@@ -112,6 +115,13 @@ func (i Injection) Spec() Spec { return i.spec }
 // Fields returns the secret fields the injection needs, sorted.
 func (i Injection) Fields() []string { return slices.Clone(i.fields) }
 
+// Optional returns the secret fields that it uses when the credential has them.
+func (i Injection) Optional() []string { return slices.Clone(i.optional) }
+
+// Signs reports whether it puts a signature on the request, and no secret but
+// a session token that is worth nothing without the key.
+func (i Injection) Signs() bool { return i.signs }
+
 // WebSocketOnly reports whether the injection concerns nothing but websockets.
 func (i Injection) WebSocketOnly() bool { return i.socket }
 
@@ -125,7 +135,9 @@ func (i Injection) Sent(r *http.Request) []string { return i.sent(r) }
 // renderings: whatever comes back must not repeat them. On an error, which
 // names the field and never its value, the request must not be sent.
 func (i Injection) Apply(r *http.Request, c credential.Credential) ([]string, error) {
-	i.strip(r)
+	if !i.signs {
+		i.strip(r)
+	}
 	return i.apply(r, c)
 }
 
@@ -162,7 +174,7 @@ func parseText(s string) (text, error) {
 		if !credential.IsField(name) {
 			return nil, fmt.Errorf("template field {%s} is not one of %s", name, strings.Join(credential.FieldNames(), ", "))
 		}
-		if name == credential.SigningKey {
+		if credential.Signs(name) {
 			return nil, fmt.Errorf("template field {%s} signs requests and is never sent", name)
 		}
 		if !credential.Injectable(name) {

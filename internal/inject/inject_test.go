@@ -228,7 +228,7 @@ func TestCompileRefuses(t *testing.T) {
 		spec inject.Spec
 		want string
 	}{
-		"no kind":         {inject.Spec{}, "is not one of basic, body, cookie, header, hmac, message, path, query, subprotocol"},
+		"no kind":         {inject.Spec{}, "is not one of basic, body, cookie, header, hmac, message, path, query, sigv4, subprotocol"},
 		"protocol name":   {inject.Spec{Kind: "subprotocol", Name: "x", Value: "{api_key}"}, "no name"},
 		"protocol token":  {inject.Spec{Kind: "subprotocol", Value: "a b{api_key}"}, "does not make a token"},
 		"message name":    {inject.Spec{Kind: "message", Name: `a"b`, Value: "{api_key}"}, "plain name"},

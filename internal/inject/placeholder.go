@@ -12,8 +12,9 @@ import (
 const Placeholder = "authsome-proxy-managed"
 
 // spellings are Placeholder as it is, for keys without dashes, and for keys of
-// 40 hexadecimal digits, which have room for 20 of its characters.
-var spellings = [...]string{Placeholder, "authsome_proxy_managed", hex.EncodeToString([]byte("authsome-proxy-manag"))}
+// 40 hexadecimal digits, which have room for 20 of its characters; and what
+// stands for the ID of a key.
+var spellings = [...]string{Placeholder, "authsome_proxy_managed", hex.EncodeToString([]byte("authsome-proxy-manag")), KeyIDPlaceholder}
 
 // Spellings returns Placeholder and what stands for it in other alphabets.
 func Spellings() []string { return slices.Clone(spellings[:]) }

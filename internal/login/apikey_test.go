@@ -54,12 +54,21 @@ func TestAPIKey(t *testing.T) {
 		fields []string
 		want   error
 	}{
-		"key":     {spec: header, values: []string{"CANARY-key"}, labels: []string{"API key"}, fields: []string{"api_key"}},
-		"token":   {spec: inject.Spec{Kind: "header", Name: "Authorization", Value: "Bearer {access_token}"}, values: []string{"CANARY-key"}, labels: []string{"Access token"}, fields: []string{"access_token"}},
-		"pair":    {spec: inject.Spec{Kind: "basic", Username: "{username}", Password: "{password}"}, values: []string{"me", "CANARY-key"}, labels: []string{"Username", "Password"}, fields: []string{"username", "password"}},
-		"pattern": {spec: header, key: &provider.APIKey{Pattern: regexp.MustCompile(`^sk-[a-z]+$`)}, values: []string{"CANARY-key"}, labels: []string{"API key"}, want: login.ErrRejected},
-		"newline": {spec: header, values: []string{"CANARY\r\nHost: evil.test"}, labels: []string{"API key"}, want: credential.ErrInvalid},
-		"empty":   {spec: header, values: []string{""}, labels: []string{"API key"}, want: login.ErrRejected},
+		"key":   {spec: header, values: []string{"CANARY-key"}, labels: []string{"API key"}, fields: []string{"api_key"}},
+		"token": {spec: inject.Spec{Kind: "header", Name: "Authorization", Value: "Bearer {access_token}"}, values: []string{"CANARY-key"}, labels: []string{"Access token"}, fields: []string{"access_token"}},
+		"pair":  {spec: inject.Spec{Kind: "basic", Username: "{username}", Password: "{password}"}, values: []string{"me", "CANARY-key"}, labels: []string{"Username", "Password"}, fields: []string{"username", "password"}},
+		"keys": {
+			spec: inject.Spec{Kind: "sigv4"}, key: &provider.APIKey{Pattern: regexp.MustCompile(`^id$`)}, values: []string{"id", "CANARY-key", "CANARY-token"},
+			labels: []string{"Access key ID", "Secret access key", "Session token"}, fields: []string{"access_key_id", "secret_access_key", "session_token"},
+		},
+		"keys without a token": {
+			spec: inject.Spec{Kind: "sigv4"}, values: []string{"id", "CANARY-key", ""},
+			labels: []string{"Access key ID", "Secret access key", "Session token"}, fields: []string{"access_key_id", "secret_access_key"},
+		},
+		"key ID of another shape": {spec: inject.Spec{Kind: "sigv4"}, key: &provider.APIKey{Pattern: regexp.MustCompile(`^id$`)}, values: []string{"CANARY"}, labels: []string{"Access key ID"}, want: login.ErrRejected},
+		"pattern":                 {spec: header, key: &provider.APIKey{Pattern: regexp.MustCompile(`^sk-[a-z]+$`)}, values: []string{"CANARY-key"}, labels: []string{"API key"}, want: login.ErrRejected},
+		"newline":                 {spec: header, values: []string{"CANARY\r\nHost: evil.test"}, labels: []string{"API key"}, want: credential.ErrInvalid},
+		"empty":                   {spec: header, values: []string{""}, labels: []string{"API key"}, want: login.ErrRejected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := &keyholder{values: c.values}

@@ -49,12 +49,13 @@ const timeout = 5 * time.Minute
 
 // Question asks a human for one value.
 type Question struct {
-	Provider  string // display name, safe to print
-	Label     string // what is asked for: "API key"
-	Hint      string // what it looks like, or ""
-	CreateURL string // page where one is made, or ""
-	Create    string // what to do there; "" means "Make a key"
-	Optional  bool   // an empty answer is one
+	Provider  string   // display name, safe to print
+	Label     string   // what is asked for: "API key"
+	Hint      string   // what it looks like, or ""
+	CreateURL string   // page where one is made, or ""
+	Create    string   // what to do there; "" means "Make a key"
+	Optional  bool     // an empty answer is one
+	Names     []string // what files of NAME=value lines call it
 
 	// Check says what is wrong with an answer without repeating it; nil
 	// accepts all. A UI that can ask again uses it; Run checks in any case.

@@ -49,11 +49,11 @@ func build(written *document, base string, report func(at string, err error)) *D
 		Docs: doc.Docs, CreateURL: doc.CreateURL, BaseURL: base, InjectMode: doc.InjectMode, Deny: doc.Deny, Checked: doc.Checked,
 		written: written,
 	}
-	def.HostURL, def.Rules = b.hosts()
+	def.Inject = b.inject()
+	def.HostURL, def.Rules = b.hosts(ownerFor(def.Inject))
 	def.OAuth = b.oauth()
 	def.endpoints = def.OAuth.authEndpoints()
 	def.APIKey = b.apiKey()
-	def.Inject = b.inject()
 	def.placed = b.place(def)
 	def.Origins = b.origins()
 	def.Env, def.Placeholder = b.env(), b.placeholder()
@@ -121,12 +121,12 @@ func (b *builder) filled(s string) (value string, final bool) {
 }
 
 // hosts returns the host rules, filled and parsed.
-func (b *builder) hosts() (written []string, rules []Rule) {
+func (b *builder) hosts(ownerOf ownership) (written []string, rules []Rule) {
 	seen := map[string]bool{}
 	for i, host := range b.HostURL {
 		at := "/host_url/" + strconv.Itoa(i)
 		value, final := b.filled(host)
-		rule, err := parseTemplatedRule(host, value)
+		rule, err := parseTemplatedRule(host, value, ownerOf)
 		if !b.check(at, err) {
 			continue
 		}
@@ -145,10 +145,13 @@ func (b *builder) hosts() (written []string, rules []Rule) {
 
 // parseTemplatedRule parses a filled rule. A pattern has braces of its own, so
 // it can't hold a template.
-func parseTemplatedRule(written, filled string) (Rule, error) {
-	if _, isPattern := cutPrefixFold(written, "regex:"); isPattern {
+func parseTemplatedRule(written, filled string, ownerOf ownership) (Rule, error) {
+	if pattern, isPattern := cutPrefixFold(filled, "regex:"); isPattern {
 		if strings.Contains(written, baseURLTemplate) {
 			return Rule{}, fmt.Errorf("regex: a pattern can't hold %s", baseURLTemplate)
+		}
+		if len(filled) <= maxRule {
+			return parsePattern(pattern, ownerOf)
 		}
 	} else if err := checkTemplate(written); err != nil {
 		return Rule{}, err
@@ -291,6 +294,16 @@ func target(s inject.Spec) string {
 	return s.Kind + " " + strings.ToLower(s.Name)
 }
 
+// ownerFor lets the patterns of a definition that only signs match hosts below
+// a suffix under which the vendor lets others have names, as S3's buckets are:
+// what a host is shown is good for one request to it.
+func ownerFor(injections []inject.Injection) ownership {
+	if len(injections) == 0 || slices.ContainsFunc(injections, func(i inject.Injection) bool { return !i.Signs() }) {
+		return registrable
+	}
+	return registered
+}
+
 // header is the injection that the api_key block stands for.
 func (b *builder) header() inject.Spec {
 	spec := inject.Spec{Kind: "header", Name: "Authorization", Value: "Bearer {api_key}"}
@@ -331,7 +344,7 @@ func (b *builder) env() map[string][]string {
 	}
 	seen := map[string]string{}
 	for _, field := range slices.Sorted(maps.Keys(b.Export.Env)) {
-		if isToken := strings.HasSuffix(field, "_token"); isToken != (b.AuthType == AuthOAuth2) {
+		if isToken(field) != (b.AuthType == AuthOAuth2) {
 			b.report("/export/env/"+field, fmt.Errorf("has no meaning for auth_type %q", b.AuthType))
 		}
 		for i, name := range b.Export.Env[field] {
@@ -345,6 +358,9 @@ func (b *builder) env() map[string][]string {
 	}
 	return b.Export.Env
 }
+
+// isToken reports whether a field is what an authorization server gives.
+func isToken(field string) bool { return field == "access_token" || field == "refresh_token" }
 
 func (b *builder) checkChecked() {
 	if b.Checked == nil {

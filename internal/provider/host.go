@@ -54,7 +54,13 @@ func isAlphanumeric(c byte) bool {
 
 // checkDomain refuses a name that no single owner stands behind: a bare label,
 // a public suffix, an address in disguise. A rule's literal part passes it.
-func checkDomain(name string) error {
+func checkDomain(name string) error { return checkOwned(name, registrable) }
+
+// ownership returns the domain that the owner of a name registered: see
+// registrable and registered.
+type ownership func(name string) string
+
+func checkOwned(name string, ownerOf ownership) error {
 	switch canonical, ok := canonicalHost(name); {
 	case name == "":
 		return errors.New("the host is missing")
@@ -66,7 +72,7 @@ func checkDomain(name string) error {
 		return fmt.Errorf("host %s is an IP address; only the host of a URL may be one, as https://192.0.2.1", quote(name))
 	case !strings.Contains(name, "."):
 		return fmt.Errorf("host %s has no dot: a bare top-level domain or local name is too broad", quote(name))
-	case registrable(canonical) == "":
+	case ownerOf(canonical) == "":
 		return fmt.Errorf("host %s is a public suffix: strangers can register names below it", quote(name))
 	}
 	return nil
@@ -91,6 +97,22 @@ func registrable(name string) string {
 		return ""
 	}
 	return domain
+}
+
+// registered is registrable by the part of the list that registries keep: a
+// hosting service that lets strangers have names below its own does not count
+// as a suffix. "" for a suffix.
+func registered(name string) string {
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	for !icann && strings.Contains(suffix, ".") {
+		_, above, _ := strings.Cut(suffix, ".")
+		suffix, icann = publicsuffix.PublicSuffix(above)
+	}
+	rest, ok := strings.CutSuffix(name, "."+suffix)
+	if !ok {
+		return ""
+	}
+	return rest[strings.LastIndexByte(rest, '.')+1:] + "." + suffix
 }
 
 func isASCII(s string) bool {

@@ -63,7 +63,7 @@ func bundledRow(def *Definition) string {
 		as = append(as, code(place(injection.Spec())))
 	}
 	var vars []string
-	for _, field := range []string{"api_key", "access_token"} {
+	for _, field := range []string{"api_key", "access_token", "access_key_id", "secret_access_key", "session_token"} {
 		for _, name := range def.Env[field] {
 			vars = append(vars, code(name))
 		}
@@ -97,6 +97,8 @@ func place(s inject.Spec) string {
 		return "Authorization: Basic " + s.Username + ":" + s.Password
 	case "query":
 		return "?" + s.Name + "=" + s.Value
+	case "sigv4":
+		return "Authorization: AWS4-HMAC-SHA256 …"
 	case "cookie":
 		return "Cookie: " + s.Name + "=" + s.Value
 	case "path":

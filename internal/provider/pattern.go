@@ -21,7 +21,7 @@ const (
 
 // parsePattern reads the RE2 pattern of a regex rule. It is compiled as it
 // stands first, so that it can't break out of the anchors it then gets.
-func parsePattern(pattern string) (Rule, error) {
+func parsePattern(pattern string, ownerOf ownership) (Rule, error) {
 	if pattern == "" {
 		return Rule{}, errors.New("regex: the pattern is empty")
 	}
@@ -36,14 +36,14 @@ func parsePattern(pattern string) (Rule, error) {
 		return Rule{}, fmt.Errorf("regex: the pattern compiles to more than %d steps; write several rules", maxProgram)
 	}
 	endings := tails(tree.Simplify())
-	if err := checkTails(endings); err != nil {
+	if err := checkTails(endings, ownerOf); err != nil {
 		return Rule{}, fmt.Errorf("regex: %w", err)
 	}
 	compiled, err := regexp.Compile(`(?i)\A(?:` + pattern + `)\z`)
 	if err != nil {
 		return Rule{}, fmt.Errorf("regex: the pattern does not stand on its own: %w", err)
 	}
-	return Rule{Kind: Regex, Host: pattern, Port: 443, pattern: compiled, tails: endings}, nil
+	return Rule{Kind: Regex, Host: pattern, Port: 443, pattern: compiled, tails: endings, ownerOf: ownerOf}, nil
 }
 
 // parseRE2 parses a pattern and puts what is unsupported in plain words.
@@ -193,7 +193,7 @@ func merge(all []tail) []tail {
 
 // checkTails requires that whatever the pattern matches belongs to the owner
 // of a literal registrable domain.
-func checkTails(endings []tail) error {
+func checkTails(endings []tail, ownerOf ownership) error {
 	if len(endings) == 0 {
 		return errors.New("the pattern matches no host")
 	}
@@ -204,7 +204,7 @@ func checkTails(endings []tail) error {
 		if t.domain() == "" {
 			return fmt.Errorf(`the pattern must end in a literal registrable domain after an escaped dot, as \.example\.com; this one can end in %s behind anything`, quote(t.text))
 		}
-		if err := checkDomain(t.domain()); err != nil {
+		if err := checkOwned(t.domain(), ownerOf); err != nil {
 			return fmt.Errorf("the pattern must end in a literal registrable domain: %w", err)
 		}
 	}
@@ -212,11 +212,12 @@ func checkTails(endings []tail) error {
 }
 
 // owns reports whether the owner of one of the literal endings also owns name:
-// a public suffix in between (s3.amazonaws.com) would make it a stranger's.
+// a public suffix in between (s3.amazonaws.com) would make it a stranger's,
+// unless the rule was parsed with registered.
 func (r Rule) owns(name string) bool {
-	owner := registrable(name)
+	owner := r.ownerOf(name)
 	return slices.ContainsFunc(r.tails, func(t tail) bool {
 		domain := t.domain()
-		return (name == domain || strings.HasSuffix(name, "."+domain)) && owner == registrable(domain)
+		return (name == domain || strings.HasSuffix(name, "."+domain)) && owner == r.ownerOf(domain)
 	})
 }

@@ -35,6 +35,7 @@ type Rule struct {
 
 	pattern *regexp.Regexp // regex only: anchored, without case
 	tails   []tail         // regex only: what every match ends in
+	ownerOf ownership      // regex only
 }
 
 // maxRule is the longest rule, in bytes.
@@ -49,7 +50,7 @@ func ParseRule(s string) (Rule, error) {
 		return Rule{}, fmt.Errorf("host rule is longer than %d bytes", maxRule)
 	}
 	if pattern, ok := cutPrefixFold(s, "regex:"); ok {
-		return parsePattern(pattern)
+		return parsePattern(pattern, registrable)
 	}
 	if strings.Contains(s, "://") {
 		return parseURLRule(s)

@@ -43,7 +43,9 @@ type Proxy struct {
 	// and before anything leaves. r is the outgoing request: its URL is
 	// built from the routed host and the path as the client sent it,
 	// hop-by-hop and Proxy fields are gone. Authorize may edit r.Header,
-	// r.URL and r.Trailer, but not where the request goes. An error is
+	// r.URL and r.Trailer, but not where the request goes, and put another
+	// body of the same length in the place of r.Body, of which it may have
+	// read; a *Refusal that Read returns is answered. An error is
 	// answered by the proxy and nothing leaves; a *Refusal is answered as it
 	// says. Nil forwards unchanged.
 	Authorize func(ctx context.Context, r *http.Request) (Grant, error)

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"net/http"
 	"net/url"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"testing"
@@ -35,6 +36,9 @@ func (a *account) call(rule provider.Rule) call {
 			body[place.name] = place.value
 		case "header":
 			c.Header.Set(place.name, place.value)
+		case "sigv4":
+			c.Header.Set("X-Amz-Date", signedAt)
+			c.Header.Set("Authorization", awsSignature(c.URL, inject.KeyIDPlaceholder, inject.Placeholder))
 		case "hmac":
 			if place.sign.In == "query" {
 				query.Set(place.name, "0123")
@@ -64,6 +68,13 @@ func (a *account) check(t *testing.T, rule provider.Rule, r lab.Record) {
 		place := placeOf(injection.Spec(), func(field string) string { return a.fields[field] })
 		if place.kind == "hmac" {
 			place.value = a.signature(*place.sign, r)
+		}
+		if place.kind == "sigv4" {
+			place.value = awsSignature("https://"+r.Host+r.Target, a.fields["access_key_id"], a.fields["secret_access_key"])
+			want[a.fields["session_token"]] = 1
+			if got := r.Get("X-Amz-Security-Token"); got != a.fields["session_token"] {
+				t.Errorf("%s %s: the session token is not there", a.def.Name, rule)
+			}
 		}
 		if got := place.read(r); !slices.Equal(got, []string{place.value}) {
 			t.Errorf("%s %s: %s has %q", a.def.Name, rule, place.name, a.hide(strings.Join(got, ", ")))
@@ -95,6 +106,13 @@ func sample(rule provider.Rule) string {
 	if rule.Kind == provider.Wildcard {
 		return "us21." + rule.Host
 	}
+	if rule.Kind == provider.Regex {
+		tree, err := syntax.Parse(rule.Host, syntax.Perl)
+		if err != nil {
+			panic(err) // it was parsed before
+		}
+		return shortest(tree, 0)
+	}
 	return rule.Host
 }
 
@@ -125,6 +143,8 @@ func placeOf(s inject.Spec, field func(string) string) place {
 		return place{kind: s.Kind, name: s.Name, value: fill(s.Value)}
 	case "hmac":
 		return place{kind: s.Kind, name: s.Name, sign: s.Sign}
+	case "sigv4":
+		return place{kind: s.Kind, name: "Authorization"}
 	}
 	return place{} // for websockets only
 }

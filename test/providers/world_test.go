@@ -83,6 +83,7 @@ func logIn(t *testing.T, b *broker.Broker, def *provider.Definition, n int) *acc
 		a.fields[field] = field + "-of-" + def.Name
 	}
 	a.fields[credential.APIKey], a.fields[credential.AccessToken] = key, key
+	a.fields[credential.AccessKeyID] = key
 	a.fields[credential.Username] = fmt.Sprintf("AC%032d", n)
 	a.fields[credential.SigningKey] = base64.StdEncoding.EncodeToString([]byte("signs for " + def.Name))
 	request := broker.LoginRequest{Provider: def.Name, Flow: provider.FlowAPIKey, UI: pasting(a.fields)}
@@ -201,6 +202,8 @@ func (w *world) print() {
 				received = "/" + place.value + "/"
 			case place.kind == "body":
 				received = "{" + place.name + ": " + place.value + "}"
+			case place.kind == "sigv4":
+				received = "Authorization: AWS4-HMAC-SHA256 Credential=ACCESS_KEY_ID/…, the signature by SECRET_ACCESS_KEY"
 			case place.kind == "hmac":
 				received = place.name + ": the signature by SIGNING_KEY"
 			case place.kind == "header":

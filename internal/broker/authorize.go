@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"authsome/internal/audit"
@@ -100,9 +101,9 @@ type Use struct {
 	// unchanged request.
 	Done func(status int, err error)
 
-	connection Connection         // whose credential is on the request
+	connection *Connection        // whose credential is on the request
 	candidate  provider.Candidate // the rule it is there for
-	undo       func(*http.Request)
+	applied    inject.Applied
 }
 
 // Authorize decides on one request and, when a credential belongs on it, puts
@@ -127,7 +128,7 @@ func (s *Session) Authorize(r *http.Request) (Use, error) {
 // it: the connection that the client names may stand there.
 func readBodies(candidates []provider.Candidate, r *http.Request) *Denied {
 	for _, c := range candidates {
-		if err := inject.ReadBody(c.Def.InjectAt(c.Rule), r); err != nil {
+		if err := inject.ReadBody(c.Inject, r); err != nil {
 			return &Denied{Code: CodeBody, Provider: c.Def.Name, Reason: err.Error()}
 		}
 	}
@@ -135,11 +136,11 @@ func readBodies(candidates []provider.Candidate, r *http.Request) *Denied {
 }
 
 func portOf(r *http.Request) uint16 {
-	var port uint16 = 443
-	if p := r.URL.Port(); p != "" {
-		_, _ = fmt.Sscanf(p, "%d", &port)
+	port, err := strconv.ParseUint(r.URL.Port(), 10, 16)
+	if err != nil {
+		return 443
 	}
-	return port
+	return uint16(port)
 }
 
 // takeSelector removes the connection header, in every spelling, and returns
@@ -165,17 +166,17 @@ func (s *Session) needsPlaceholder(c provider.Candidate, r *http.Request) bool {
 		})
 }
 
-// placeholders returns the candidates at whose place the client sent the
-// placeholder, and the connection it names there.
-func placeholders(candidates []provider.Candidate, r *http.Request) (marked []provider.Candidate, selector string) {
+// placeholders returns the IDs of the candidates at whose place the client sent
+// the placeholder, and the connection it names there.
+func placeholders(candidates []provider.Candidate, r *http.Request) (marked []string, selector string) {
 	for _, c := range candidates {
-		for _, injection := range c.Def.InjectAt(c.Rule) {
+		for _, injection := range c.Inject {
 			for _, value := range injection.Sent(r) {
 				named, ok := inject.FindPlaceholder(value)
 				if !ok {
 					continue
 				}
-				marked = append(marked, c)
+				marked = append(marked, c.ID)
 				if selector != "" && named != "" && named != selector {
 					named = selector + "," + named // no connection can have that name
 				}
@@ -200,7 +201,7 @@ func tied(candidates []provider.Candidate) []provider.Candidate {
 // narrow settles a tie where the user or the client gave a reason to: the
 // placeholder stands in the place of one of them only, or the run was started
 // with a connection of one of them.
-func (s *Session) narrow(best, marked []provider.Candidate) []provider.Candidate {
+func (s *Session) narrow(best []provider.Candidate, marked []string) []provider.Candidate {
 	if len(best) == 1 {
 		return best
 	}
@@ -212,7 +213,7 @@ func (s *Session) narrow(best, marked []provider.Candidate) []provider.Candidate
 		return wanted
 	}
 	here := pick(func(c provider.Candidate) bool {
-		return slices.ContainsFunc(marked, func(m provider.Candidate) bool { return m.ID == c.ID })
+		return slices.Contains(marked, c.ID)
 	})
 	if len(here) == 1 {
 		return here

@@ -12,7 +12,7 @@ import (
 func TestAuthorizeAllocations(t *testing.T) {
 	once, r, header := authorizing(t)
 	found := testing.AllocsPerRun(200, once) - testing.AllocsPerRun(200, func() { r.Header = maps.Clone(header) })
-	if found > 18 {
+	if found > 13 {
 		t.Errorf("%.0f allocations to authorize a request", found)
 	}
 }

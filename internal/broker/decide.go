@@ -24,7 +24,7 @@ type decision struct {
 // choice is a connection and the rule that leads to it.
 type choice struct {
 	candidate  provider.Candidate
-	connection Connection
+	connection *Connection
 }
 
 // decide is the one place where it is decided what becomes of a request; the
@@ -125,8 +125,7 @@ func (s *Session) chosen(snap *snapshot, c provider.Candidate) decision {
 	if !ok {
 		return loggedOutOf(c.Def.Name, "")
 	}
-	var none *NoDefault
-	if errors.As(g.noDefault, &none) {
+	if none, ok := errors.AsType[*NoDefault](g.noDefault); ok {
 		return decision{denied: &Denied{Code: CodeNoDefault, Provider: c.Def.Name, Reason: g.noDefault.Error(), Hint: fmt.Sprintf("authsome default %s %s", c.Def.Name, none.Names[0])}}
 	}
 	connection, ok := g.connections[g.chosen]
@@ -144,7 +143,7 @@ func loggedOutOf(provider, name string) decision {
 // that is otherwise meant for it.
 func (s *Session) permit(r *http.Request, ch *choice) *Denied {
 	c := ch.connection
-	if rule := ch.candidate.Rule.String(); !c.bound(rule) {
+	if rule := ch.candidate.Written; !c.bound(rule) {
 		return &Denied{Code: CodeChanged, Provider: c.Provider, Connection: c.Name, Reason: "the provider's definition now claims " + rule + ", which the credential was not logged in for", Hint: loginCommand(c.Provider, c.Name, true)}
 	}
 	if denied := s.denies(r, ch); denied != nil {
@@ -157,7 +156,7 @@ func (s *Session) permit(r *http.Request, ch *choice) *Denied {
 		return &Denied{Code: CodeOrigin, Provider: c.Provider, Connection: c.Name, Reason: "the websocket is opened by a page of another site", Hint: "authsome inspect " + c.Provider}
 	}
 	if c.Status(now()) == Expired {
-		return expired(c)
+		return expired(*c)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (s *Session) Explain(r *http.Request) Explanation {
 
 func (s *Session) explainChoice(e *Explanation, r *http.Request, d decision) {
 	c, candidate := d.choice.connection, d.choice.candidate
-	e.Provider, e.Connection, e.Rule = c.Provider, c.Name, candidate.Rule.String()
+	e.Provider, e.Connection, e.Rule = c.Provider, c.Name, candidate.Written
 	e.Refresh = d.denied == nil && c.refreshable() && c.stale(now())
 	switch {
 	case d.named:
@@ -63,7 +63,7 @@ func (s *Session) explainChoice(e *Explanation, r *http.Request, d decision) {
 	default:
 		e.Chosen = ChosenByDefault
 	}
-	for _, injection := range candidate.Def.InjectAt(candidate.Rule) {
+	for _, injection := range candidate.Inject {
 		if !injection.WebSocketOnly() || inject.IsHandshake(r) {
 			e.Inject = append(e.Inject, injection.Spec())
 		}

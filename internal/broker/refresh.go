@@ -56,6 +56,11 @@ func (c Connection) stale(at time.Time) bool {
 	return !expiry.IsZero() && !at.Before(expiry.Add(-window))
 }
 
+// good reports whether c can be used as it is, and needs no renewal yet.
+func (c *Connection) good(at time.Time) bool {
+	return c.Source == nil && c.Status(at) != Expired && (!c.refreshable() || !c.stale(at))
+}
+
 // generation tells a credential from the one before and the one after it. It
 // is a hash, which tells nothing of a token.
 func (c Connection) generation() string {
@@ -80,11 +85,11 @@ func (b *Broker) fresh(ctx context.Context, c Connection, patient bool) (Connect
 		return b.sourced(ctx, c)
 	}
 	at := now()
+	if c.good(at) {
+		return c, nil
+	}
 	if c.Status(at) == Expired {
 		return c, expired(c)
-	}
-	if !c.refreshable() || !c.stale(at) {
-		return c, nil
 	}
 	past := c.Credential.Expired(at)
 	f := b.refresh(c, past)
@@ -124,16 +129,18 @@ func (b *Broker) replaced(ctx context.Context, c Connection) (Connection, error)
 }
 
 // fresh is Broker.Fresh, after which the snapshot is not to be trusted.
-func (s *Session) fresh(ctx context.Context, c Connection) (Connection, *Denied) {
-	got, err := s.broker.Fresh(ctx, c)
-	var denied *Denied
-	if errors.As(err, &denied) {
+func (s *Session) fresh(ctx context.Context, c *Connection) (*Connection, *Denied) {
+	if c.good(now()) {
+		return c, nil
+	}
+	got, err := s.broker.Fresh(ctx, *c)
+	if denied, ok := errors.AsType[*Denied](err); ok {
 		return c, denied
 	}
-	if c.Source == nil && !got.same(c) {
+	if c.Source == nil && !got.same(*c) {
 		s.distrust()
 	}
-	return got, nil
+	return &got, nil
 }
 
 // Rejected says that the API answered 401 to a request with u's credential.
@@ -144,7 +151,7 @@ func (s *Session) Rejected(ctx context.Context, u Use) (again bool) {
 	if !u.Renewable() {
 		return false
 	}
-	got, err := s.broker.replaced(ctx, u.connection)
+	got, err := s.broker.replaced(ctx, *u.connection)
 	s.distrust()
 	return err == nil && !sameSecrets(got.Credential, u.connection.Credential)
 }

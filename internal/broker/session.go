@@ -55,7 +55,7 @@ type snapshot struct {
 // hosts. For nearly every provider there is one group.
 type group struct {
 	def         *provider.Definition
-	connections map[string]Connection
+	connections map[string]*Connection
 	chosen      string // the connection that is used unless the client names one
 	noDefault   error  // why there is none
 }
@@ -168,7 +168,7 @@ func (s *Session) add(snap *snapshot, c Connection) error {
 		if def, err = def.Resolve(c.BaseURL); err != nil {
 			return err
 		}
-		g = &group{def: def, connections: map[string]Connection{}}
+		g = &group{def: def, connections: map[string]*Connection{}}
 		snap.groups[id] = g
 	}
 	g.connections[c.Name] = s.pin(c)
@@ -176,13 +176,13 @@ func (s *Session) add(snap *snapshot, c Connection) error {
 }
 
 // pin adds the policy that the connection had first.
-func (s *Session) pin(c Connection) Connection {
+func (s *Session) pin(c Connection) *Connection {
 	key := c.String()
 	if s.pinned[key] == nil {
 		s.pinned[key] = c.Policy
 	}
 	c.pinned = s.pinned[key]
-	return c
+	return &c
 }
 
 // choose sets the group's connection. That none can be chosen is no fault of

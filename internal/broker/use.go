@@ -19,17 +19,17 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 		return Use{}, denied
 	}
 	// Another login may have put a credential for other hosts in its place.
-	if rule := ch.candidate.Rule.String(); c.BaseURL != ch.connection.BaseURL || !c.bound(rule) {
+	if rule := ch.candidate.Written; c.BaseURL != ch.connection.BaseURL || !c.bound(rule) {
 		return Use{}, &Denied{CodeChanged, c.Provider, c.Name, "it was logged in anew, and not for " + rule, loginCommand(c.Provider, c.Name, true)}
 	}
 	entry := s.entry(r, audit.Use, audit.Allow, "") // before the path may hold a secret
-	injections := ch.candidate.Def.InjectAt(ch.candidate.Rule)
+	injections := ch.candidate.Inject
 	if err := inject.ReadBody(injections, r); err != nil {
 		return Use{}, &Denied{CodeBody, c.Provider, c.Name, err.Error(), ""}
 	}
 	applied, err := inject.ApplyAll(injections, r, c.Credential, now())
 	if err != nil {
-		return Use{}, unusable(c, err)
+		return Use{}, unusable(*c, err)
 	}
 	entry.Provider, entry.Connection = c.Provider, c.Name
 	done, err := s.broker.recordUse(entry)
@@ -39,7 +39,7 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	}
 	return Use{
 		Provider: c.Provider, Connection: c.Name, Pool: c.pool(), Redact: applied.Secrets, Message: applied.Message,
-		Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate, undo: applied.Undo,
+		Private: slices.Contains(c.Private, r.URL.Hostname()), Done: done, connection: c, candidate: ch.candidate, applied: applied,
 	}, nil
 }
 
@@ -58,14 +58,16 @@ func unusable(c Connection, err error) *Denied {
 // Explain makes a *Denied of an error that the body of an authorized request
 // ended with, where the signature on it is the reason.
 func (u Use) Explain(err error) error {
-	if errors.Is(err, inject.ErrSignature) || errors.Is(err, inject.ErrSigning) {
-		return unusable(u.connection, err)
+	if u.connection != nil && (errors.Is(err, inject.ErrSignature) || errors.Is(err, inject.ErrSigning)) {
+		return unusable(*u.connection, err)
 	}
 	return err
 }
 
 // Renewable reports whether Renew could bring another credential.
-func (u Use) Renewable() bool { return u.connection.Source != nil || u.connection.refreshable() }
+func (u Use) Renewable() bool {
+	return u.connection != nil && (u.connection.Source != nil || u.connection.refreshable())
+}
 
 // Renew is for a request that the API answered with 401: where Rejected finds
 // another credential it puts that one on r, which is the request as Authorize
@@ -78,9 +80,9 @@ func (s *Session) Renew(r *http.Request, u Use) (Use, bool) {
 	if err != nil {
 		return Use{}, false
 	}
-	u.undo(r)
+	u.applied.Undo(r)
 	// It was permitted already, and is no longer what the client sent.
-	again, denied := s.use(r, &choice{u.candidate, c})
+	again, denied := s.use(r, &choice{u.candidate, &c})
 	return again, denied == nil
 }
 

@@ -225,6 +225,7 @@ func fields(ts ...text) []string {
 // render fills t in. It returns the whole and the secrets used in it.
 func (t text) render(c credential.Credential) (whole string, secrets []string, err error) {
 	var b strings.Builder
+	secrets = make([]string, 0, len(t)+1) // callers add the whole
 	for _, part := range t {
 		if part.field == "" {
 			b.WriteString(part.literal)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"authsome/internal/inject"
 )
 
 // Entry is one definition that takes part in routing. ID is the caller's: the
@@ -21,6 +23,8 @@ type Candidate struct {
 	ID          string
 	Def         *Definition
 	Rule        Rule
+	Written     string             // Rule.String
+	Inject      []inject.Injection // Def.InjectAt(Rule)
 	Specificity int
 }
 
@@ -54,7 +58,7 @@ func NewTable(entries []Entry) *Table {
 	t := &Table{claims: make(map[string][]Candidate, len(entries)), seen: make(map[endpoint]*verdict)}
 	for _, entry := range entries {
 		for _, rule := range entry.Def.Rules {
-			c := Candidate{ID: entry.ID, Def: entry.Def, Rule: rule, Specificity: rule.specificity()}
+			c := Candidate{ID: entry.ID, Def: entry.Def, Rule: rule, Written: rule.String(), Inject: entry.Def.InjectAt(rule), Specificity: rule.specificity()}
 			for _, suffix := range rule.Suffixes() {
 				t.claims[suffix] = append(t.claims[suffix], c)
 			}

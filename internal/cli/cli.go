@@ -72,7 +72,7 @@ type app struct {
 	terminalGiven atomic.Bool            // a child has the terminal: nothing can be asked any more
 }
 
-// commands is every command there is, in the order help shows them.
+// commands is every command there is, run first, in the order help shows them.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		newRun, newLogin, newLogout, newList, newGet, newInspect, newExport, newDefault, newPolicy, newExplain,
@@ -146,7 +146,11 @@ them on requests by destination, so that the programs you run never hold them.`,
 	flags.BoolVar(&a.verbose, "verbose", false, "debug log on stderr")
 	flags.StringVar(&a.logFile, "log-file", "", "append the debug log to this `FILE` (also AUTHSOME_LOG)")
 	flags.StringVar(&a.profile, "profile", "", "use the profile called `NAME` (also AUTHSOME_PROFILE, else \"default\")")
-	for _, command := range commands() {
+	all := commands()
+	if len(a.sys.Args) > 0 && a.sys.Args[0] == runName { // the one whose start counts needs no other's flags
+		all = all[:1]
+	}
+	for _, command := range all {
 		root.AddCommand(command(a))
 	}
 	root.AddCommand(newCompletion(root))

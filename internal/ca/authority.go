@@ -72,7 +72,11 @@ func newAuthority(set hostSet, certify func(*x509.Certificate, *ecdsa.PrivateKey
 	if err != nil {
 		return nil, fmt.Errorf("leaf key: %w", err)
 	}
-	root, err := certify(rootTemplate(set), key)
+	tmpl, err := rootTemplate(set)
+	if err != nil {
+		return nil, fmt.Errorf("root certificate: %w", err)
+	}
+	root, err := certify(tmpl, key)
 	if err != nil {
 		return nil, fmt.Errorf("root certificate: %w", err)
 	}
@@ -125,27 +129,24 @@ func selfSign(tmpl *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate,
 // rootTemplate describes a root by RFC 5280: pathLen 0, serverAuth only, and
 // critical name constraints (section 4.2.1.10). The subject is unique per run
 // so that clients holding two runs' roots never take one for the other.
-func rootTemplate(hosts hostSet) *x509.Certificate {
+func rootTemplate(hosts hostSet) (*x509.Certificate, error) {
 	serial, now := newSerial(), time.Now()
-	permitted, excluded := hosts.ipConstraints()
+	constraints, err := hosts.constraints()
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject: pkix.Name{
 			Organization: []string{"authsome"},
 			CommonName:   "authsome run " + hex.EncodeToString(serial.Bytes()[:8]),
 		},
-		NotBefore:                   now.Add(-backdate),
-		NotAfter:                    now.Add(lifetime),
-		KeyUsage:                    x509.KeyUsageCertSign,
-		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid:       true,
-		IsCA:                        true,
-		MaxPathLenZero:              true,
-		PermittedDNSDomainsCritical: true,
-		PermittedDNSDomains:         hosts.dnsConstraints(),
-		PermittedIPRanges:           permitted,
-		ExcludedIPRanges:            excluded,
-	}
+		NotBefore:             now.Add(-backdate),
+		NotAfter:              now.Add(lifetime),
+		KeyUsage:              x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+		ExtraExtensions:       []pkix.Extension{constraints},
+	}, err
 }
 
 // leafTemplate describes a leaf for host with that host as its only name. The

@@ -3,7 +3,6 @@ package ca
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -110,26 +109,19 @@ func (s hostSet) dnsConstraints() []string {
 // ipConstraints permits the set's addresses, each alone, and excludes every
 // family the set has no address of: without that, a leaf with an IP address
 // for a name would pass constraints that speak of DNS names only.
-func (s hostSet) ipConstraints() (permitted, excluded []*net.IPNet) {
+func (s hostSet) ipConstraints() (permitted, excluded []netip.Prefix) {
 	var v4, v6 bool
 	for ip := range s.ips {
-		permitted = append(permitted, network(netip.PrefixFrom(ip, ip.BitLen())))
+		permitted = append(permitted, netip.PrefixFrom(ip, ip.BitLen()))
 		v4, v6 = v4 || ip.Is4(), v6 || ip.Is6()
 	}
 	if !v4 {
-		excluded = append(excluded, network(netip.MustParsePrefix("0.0.0.0/0")))
+		excluded = append(excluded, netip.MustParsePrefix("0.0.0.0/0"))
 	}
 	if !v6 {
-		excluded = append(excluded, network(netip.MustParsePrefix("::/0")))
+		excluded = append(excluded, netip.MustParsePrefix("::/0"))
 	}
 	return permitted, excluded
-}
-
-func network(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{
-		IP:   p.Addr().AsSlice(),
-		Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
-	}
 }
 
 // checkName accepts lower-case LDH names (RFC 5890, section 2.3.1) of up to

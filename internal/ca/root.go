@@ -41,7 +41,10 @@ func NewRoot(hosts []string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("root key: %w", err)
 	}
-	tmpl := rootTemplate(set)
+	tmpl, err := rootTemplate(set)
+	if err != nil {
+		return nil, fmt.Errorf("root certificate: %w", err)
+	}
 	tmpl.Subject.CommonName = "authsome-" + hex.EncodeToString(tmpl.SerialNumber.Bytes()[:8])
 	tmpl.NotAfter = tmpl.NotBefore.Add(rootLifetime)
 	tmpl.MaxPathLen, tmpl.MaxPathLenZero = 1, false

@@ -103,8 +103,9 @@ func (b *Broker) sourced(ctx context.Context, c Connection) (Connection, error) 
 	if errors.As(err, &denied) && denied.Code == CodeRefresh {
 		err = sourceFailed(c, errSlow)
 	}
-	c.Credential, c.RefreshedAt = got.Credential, got.RefreshedAt // the rest is as this caller knows it
-	return c, err
+	fresh := c // the flight may go on with c
+	fresh.Credential, fresh.RefreshedAt = got.Credential, got.RefreshedAt
+	return fresh, err
 }
 
 // fetch asks the source of a connection. The audit line comes first.

@@ -107,13 +107,13 @@ func TestCost_files(t *testing.T) {
 			opened[w.general(m[1])]++
 		}
 	}
-	records := opened["HOME/vault/RECORD"]
+	records := opened["HOME/vault/RECORD"] // two looks for what a rekey would leave are among them
 	want := []string{
 		".authsome.ini.new", ".bundle.pem.new", ".ca.pem.new", ".shim.cjs.new", ".sitecustomize.py.new", ".spki.txt.new", ".trust.p12.new", ".wgetrc.new", "/dev/null", "/dev/tty", "/etc/gitconfig", "/etc/ssl/certs/ca-certificates.crt", "CA", "HOME/providers", "HOME/providers/one.json", "HOME/providers/three.json", "HOME/providers/two.json",
 		"HOME/vault", "HOME/vault.key", "HOME/vault/.generation", "HOME/vault/RECORD", "HOME/vault/header", "RUN", "TMP", "TMP/RUN", "php", "py",
 	}
 	delete(opened, "") // the system's
-	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(opened))); diff != "" || records > 5 {
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(opened))); diff != "" || records > 7 {
 		t.Errorf("%d records opened; files (-want +got):\n%s", records, diff)
 	}
 }

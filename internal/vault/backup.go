@@ -2,14 +2,12 @@ package vault
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -203,19 +201,9 @@ func WriteBackup(path string, data []byte, force bool) error {
 	case !force:
 		return fmt.Errorf("%s: %w", path, ErrExists)
 	}
-	temp := filepath.Join(filepath.Dir(path), tempPrefix+rand.Text())
-	f, err := os.OpenFile(temp, openFlags|os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err = fill(f, data); err == nil {
-		err = replace(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-		return fmt.Errorf("%s: %w", path, storeError(err))
-	}
-	return storeError(syncDir(filepath.Dir(path)))
+	return putInPlace(path, data, func(path string, flags int) (*os.File, error) {
+		return os.OpenFile(path, flags|openFlags, 0o600) // the folder may be on a disk without modes
+	})
 }
 
 // ReadBackup reads a backup's file, wherever it lies and whoever owns it: what

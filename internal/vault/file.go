@@ -87,8 +87,14 @@ func writeFile(path string, data []byte) error {
 	if err := checkReplaceable(path); err != nil {
 		return err
 	}
+	return putInPlace(path, data, openPrivate)
+}
+
+// putInPlace writes data to a new file that open makes beside path, and gives
+// it path's name.
+func putInPlace(path string, data []byte, open func(path string, flags int) (*os.File, error)) error {
 	temp := filepath.Join(filepath.Dir(path), tempPrefix+rand.Text())
-	f, err := openPrivate(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	f, err := open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
 	}

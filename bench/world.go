@@ -135,8 +135,8 @@ func (w *world) counters() (counters, error) {
 	return c, err
 }
 
-// login gives authsome its credential, and enough other definitions for a
-// hundred providers.
+// login gives authsome its credential, and fifty definitions of the user's own
+// beside those that are bundled.
 func (w *world) login(ctx context.Context) error {
 	for i := range 50 {
 		if err := w.define(ctx, fmt.Sprintf("other%02d", i), fmt.Sprintf(`["other%02d.example"]`, i), i == 0); err != nil {

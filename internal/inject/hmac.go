@@ -23,38 +23,83 @@ type Signing struct {
 	Algorithm   string `json:"algorithm"`              // sha256, sha384 or sha512 (RFC 2104)
 	Key         string `json:"key,omitempty"`          // the credential's field; signing_key when left out
 	KeyEncoding string `json:"key_encoding,omitempty"` // how the vendor hands the key out: base64, hex, or text when left out
-	Message     string `json:"message"`                // what is signed: see messageParts; credential fields too
+	Message     string `json:"message"`                // what is signed: see messagePart; credential fields too
 	Encoding    string `json:"encoding"`               // of the signature: hex or base64
 	In          string `json:"in,omitempty"`           // header, also when left out, or query: there only where the client sent one
 	Timestamp   string `json:"timestamp,omitempty"`    // the header field that has the time
 	Clock       string `json:"clock,omitempty"`        // seconds, also when left out, milliseconds or iso
 }
 
-// messageParts are the parts of a request that a message may have in braces.
-// The query is without the signature, a target is path and query.
-var messageParts = map[string]func(*signing) string{
-	"timestamp":   func(s *signing) string { return s.time },
-	"method":      func(s *signing) string { return strings.ToUpper(s.r.Method) },
-	"path":        func(s *signing) string { return s.r.URL.EscapedPath() },
-	"query":       func(s *signing) string { return s.r.URL.RawQuery },
-	"target":      func(s *signing) string { return s.target() },
-	"body":        func(s *signing) string { return string(s.body) },
-	"body_sha256": func(s *signing) string { sum := sha256.Sum256(s.body); return hex.EncodeToString(sum[:]) },
-	"body_sha512": func(s *signing) string { sum := sha512.Sum512(s.body); return hex.EncodeToString(sum[:]) },
+// messagePart is a part of a request that a message may have in braces, nil for
+// a name that is none. The query is without the signature, a target is path and
+// query.
+func messagePart(name string) func(*signing) string {
+	switch name {
+	case "timestamp":
+		return func(s *signing) string { return s.time }
+	case "method":
+		return func(s *signing) string { return strings.ToUpper(s.r.Method) }
+	case "path":
+		return func(s *signing) string { return s.r.URL.EscapedPath() }
+	case "query":
+		return func(s *signing) string { return s.r.URL.RawQuery }
+	case "target":
+		return (*signing).target
+	case "body":
+		return func(s *signing) string { return string(s.body) }
+	case "body_sha256":
+		return func(s *signing) string { return sha256Hex(s.body) }
+	case "body_sha512":
+		return func(s *signing) string { sum := sha512.Sum512(s.body); return hex.EncodeToString(sum[:]) }
+	}
+	return nil
 }
 
-var (
-	algorithms = map[string]func() hash.Hash{"sha256": sha256.New, "sha384": sha512.New384, "sha512": sha512.New}
-	encodings  = map[string]func([]byte) string{"hex": hex.EncodeToString, "base64": base64.StdEncoding.EncodeToString}
-	decodings  = map[string]func(string) ([]byte, error){
-		"": func(s string) ([]byte, error) { return []byte(s), nil }, "hex": hex.DecodeString, "base64": base64.StdEncoding.DecodeString,
+func algorithmNamed(name string) func() hash.Hash {
+	switch name {
+	case "sha256":
+		return sha256.New
+	case "sha384":
+		return sha512.New384
+	case "sha512":
+		return sha512.New
 	}
-	clocks = map[string]func(time.Time) string{
-		"seconds":      func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) },
-		"milliseconds": func(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) },
-		"iso":          func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") },
+	return nil
+}
+
+func encodingNamed(name string) func([]byte) string {
+	switch name {
+	case "hex":
+		return hex.EncodeToString
+	case "base64":
+		return base64.StdEncoding.EncodeToString
 	}
-)
+	return nil
+}
+
+func decodingNamed(name string) func(string) ([]byte, error) {
+	switch name {
+	case "":
+		return func(s string) ([]byte, error) { return []byte(s), nil }
+	case "hex":
+		return hex.DecodeString
+	case "base64":
+		return base64.StdEncoding.DecodeString
+	}
+	return nil
+}
+
+func clockNamed(name string) func(time.Time) string {
+	switch name {
+	case "seconds":
+		return func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+	case "milliseconds":
+		return func(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+	case "iso":
+		return func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+	}
+	return nil
+}
 
 // signing is one request being signed.
 type signing struct {
@@ -106,8 +151,8 @@ func (s Signing) check(name string) error {
 		what, value string
 		ok          bool
 	}{
-		{"algorithm", s.Algorithm, algorithms[s.Algorithm] != nil}, {"encoding", s.Encoding, encodings[s.Encoding] != nil},
-		{"key_encoding", s.KeyEncoding, decodings[s.KeyEncoding] != nil}, {"clock", s.Clock, clocks[s.Clock] != nil},
+		{"algorithm", s.Algorithm, algorithmNamed(s.Algorithm) != nil}, {"encoding", s.Encoding, encodingNamed(s.Encoding) != nil},
+		{"key_encoding", s.KeyEncoding, decodingNamed(s.KeyEncoding) != nil}, {"clock", s.Clock, clockNamed(s.Clock) != nil},
 		{"in", s.In, s.In == "header" || s.In == "query"}, {"key", s.Key, credential.IsField(s.Key)},
 	}
 	for _, choice := range choices {
@@ -151,7 +196,7 @@ func messageFields(message string) ([]string, error) {
 		switch {
 		case !closed:
 			return nil, fmt.Errorf("unbalanced brace")
-		case messageParts[name] != nil:
+		case messagePart(name) != nil:
 		case credential.Injectable(name):
 			fields = append(fields, name)
 		default:
@@ -176,7 +221,7 @@ func (s Signing) apply(r *http.Request, c credential.Credential, at time.Time, s
 		return nil, err
 	}
 	body, _ := bodyOf(r)
-	now := &signing{r: r, body: body, time: clocks[s.Clock](at)}
+	now := &signing{r: r, body: body, time: clockNamed(s.Clock)(at)}
 	if s.Timestamp != "" {
 		removeHeader(r, s.Timestamp)
 		r.Header[http.CanonicalHeaderKey(s.Timestamp)] = []string{now.time}
@@ -185,9 +230,9 @@ func (s Signing) apply(r *http.Request, c credential.Credential, at time.Time, s
 	if err != nil {
 		return nil, err
 	}
-	mac := hmac.New(algorithms[s.Algorithm], key)
+	mac := hmac.New(algorithmNamed(s.Algorithm), key)
 	mac.Write([]byte(message))
-	signature := encodings[s.Encoding](mac.Sum(nil))
+	signature := encodingNamed(s.Encoding)(mac.Sum(nil))
 	slot.set(r, signature)
 	return append(secrets, signature), nil
 }
@@ -198,7 +243,7 @@ func (s Signing) key(c credential.Credential) ([]byte, error) {
 	if err := credential.Check(s.Key, value); err != nil {
 		return nil, err
 	}
-	key, err := decodings[s.KeyEncoding](value)
+	key, err := decodingNamed(s.KeyEncoding)(value)
 	if err != nil || len(key) == 0 {
 		return nil, fmt.Errorf("%w: %s is not %s", credential.ErrInvalid, s.Key, s.KeyEncoding)
 	}
@@ -217,7 +262,7 @@ func (s Signing) render(now *signing, c credential.Credential) (message string, 
 		}
 		name, behind, _ := strings.Cut(after, "}")
 		rest = behind
-		if part := messageParts[name]; part != nil {
+		if part := messagePart(name); part != nil {
 			b.WriteString(part(now))
 			continue
 		}

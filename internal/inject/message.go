@@ -52,9 +52,12 @@ func shapePattern() string {
 
 // isMemberName reports whether s is 1 to 64 letters, digits, dots, dashes or
 // underscores.
-func isMemberName(s string) bool {
-	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("_.-", r))
+func isMemberName(s string) bool { return 0 < len(s) && len(s) <= 64 && isPlain(s, "_.-") }
+
+// isPlain reports whether s is made of ASCII letters, digits and the others.
+func isPlain(s, others string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune(others, r))
 	})
 }
 

@@ -43,11 +43,7 @@ func compilePath(s Spec) (Injection, error) {
 // isSegment reports whether s is made of characters that a path segment has
 // without encoding, and that no server takes for anything else. Neither are
 // dots, so that no dot segment comes of it.
-func isSegment(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("-_:", r))
-	})
-}
+func isSegment(s string) bool { return isPlain(s, "-_:") }
 
 // cutFormat splits the ending by which some APIs choose a format off.
 func cutFormat(segment string) (rest, format string) {

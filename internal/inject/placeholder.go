@@ -34,11 +34,7 @@ func IsShape(s string) bool {
 // maxShapePrefix is the longest prefix of a shaped placeholder, in bytes.
 const maxShapePrefix = 64
 
-func isShapePrefix(s string) bool {
-	return len(s) <= maxShapePrefix && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r|0x20 && r|0x20 <= 'z' && r < 0x80 || '0' <= r && r <= '9' || r == '_' || r == '.' || r == '-')
-	})
-}
+func isShapePrefix(s string) bool { return len(s) <= maxShapePrefix && isPlain(s, "_.-") }
 
 // HasPlaceholder reports whether s holds the placeholder, in any spelling and
 // with any prefix.

@@ -44,8 +44,13 @@ func applyQuery(r *http.Request, c credential.Credential, name string, value tex
 }
 
 func removeParameter(r *http.Request, name string) {
-	kept := slices.DeleteFunc(pairs(r.URL.RawQuery), func(pair string) bool { return isParameter(pair, name) })
-	r.URL.RawQuery = strings.Join(kept, "&")
+	r.URL.RawQuery = withoutParameter(r.URL.RawQuery, name)
+}
+
+// withoutParameter is a raw query, or a form, less every value of a parameter.
+func withoutParameter(raw, name string) string {
+	kept := slices.DeleteFunc(pairs(raw), func(pair string) bool { return isParameter(pair, name) })
+	return strings.Join(kept, "&")
 }
 
 // pairs splits a raw query without decoding it, so that what is kept stays
@@ -62,11 +67,7 @@ func pairs(raw string) []string {
 func isParameter(pair, name string) bool {
 	for _, part := range strings.Split(pair, ";") {
 		key, _, _ := strings.Cut(part, "=")
-		decoded, err := url.QueryUnescape(key)
-		if err != nil {
-			decoded = key
-		}
-		if strings.EqualFold(decoded, name) {
+		if strings.EqualFold(decodeParam(key), name) {
 			return true
 		}
 	}
@@ -81,10 +82,15 @@ func queryValues(raw, name string) []string {
 			continue
 		}
 		_, value, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(value); err == nil {
-			value = decoded
-		}
-		values = append(values, value)
+		values = append(values, decodeParam(value))
 	}
 	return values
+}
+
+// decodeParam decodes half a parameter; what is not encoded well is itself.
+func decodeParam(s string) string {
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
 }

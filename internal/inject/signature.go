@@ -34,13 +34,7 @@ func (s signatureSlot) strip(r *http.Request) {
 	if !ok || len(queryValues(form, s.name)) == 0 {
 		return
 	}
-	var kept []string
-	for _, pair := range pairs(form) {
-		if !isParameter(pair, s.name) {
-			kept = append(kept, pair)
-		}
-	}
-	setBody(r, []byte(strings.Join(kept, "&")))
+	setBody(r, []byte(withoutParameter(form, s.name)))
 }
 
 // set puts the signature last: some servers want it there.

@@ -181,11 +181,7 @@ func (s *signature) readCredential(credential string) bool {
 }
 
 // isScopeWord reports whether s can be a region or a service.
-func isScopeWord(s string) bool {
-	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.')
-	})
-}
+func isScopeWord(s string) bool { return 0 < len(s) && len(s) <= 64 && isPlain(s, "_.-") }
 
 // notLowerName reports whether s can't be the name of a header field as
 // SignedHeaders has it.

@@ -212,14 +212,6 @@ func queryParams(raw string) []param {
 	return all
 }
 
-// decodeParam decodes half a parameter; what is not encoded well is itself.
-func decodeParam(s string) string {
-	if decoded, err := url.QueryUnescape(s); err == nil {
-		return decoded
-	}
-	return s
-}
-
 // canonicalQuery is the query encoded anew and sorted, less the signature.
 func canonicalQuery(raw string) string {
 	query := queryParams(raw)

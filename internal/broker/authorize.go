@@ -74,12 +74,18 @@ func expired(c Connection) *Denied {
 }
 
 func loginCommand(provider, name string, force bool) string {
-	command := "authsome login " + provider
-	if name != "" && name != DefaultName {
-		command += " --connection " + name
-	}
+	command := commandFor("login", provider, name)
 	if force {
 		command += " --force"
+	}
+	return command
+}
+
+// commandFor is the command line of a subcommand for one connection.
+func commandFor(subcommand, provider, name string) string {
+	command := "authsome " + subcommand + " " + provider
+	if name != "" && name != DefaultName {
+		command += " --connection " + name
 	}
 	return command
 }

@@ -39,12 +39,12 @@ func (s *Session) decide(r *http.Request) decision {
 		return decision{unchanged: "it asks for no connection"}
 	}
 	snap := s.snapshot()
-	host, port := r.URL.Hostname(), portOf(r)
-	if snap.table.PathAmbiguous(host, port, r.URL.EscapedPath()) {
+	host, port, path := r.URL.Hostname(), portOf(r), r.URL.EscapedPath()
+	if snap.table.PathAmbiguous(host, port, path) {
 		return decision{denied: &Denied{Code: CodePath, Reason: "servers could disagree about this path, and a rule depends on it"}}
 	}
-	candidates := snap.table.Candidates(host, port, r.URL.EscapedPath())
-	ownEndpoint := func(c provider.Candidate) bool { return c.Def.AuthEndpoint(host, port, r.URL.EscapedPath()) }
+	candidates := snap.table.Candidates(host, port, path)
+	ownEndpoint := func(c provider.Candidate) bool { return c.Def.AuthEndpoint(host, port, path) }
 	if slices.ContainsFunc(candidates, ownEndpoint) {
 		candidates = slices.DeleteFunc(slices.Clone(candidates), ownEndpoint)
 		if len(candidates) == 0 {

@@ -40,19 +40,11 @@ func (c Connection) policyDenies(r *http.Request) *Denied {
 	for _, p := range c.policies() {
 		if denied := DeniedByPolicy(verdict(p, r), "the policy of this connection"); denied != nil {
 			denied.Provider, denied.Connection = c.Provider, c.Name
-			denied.Hint = policyCommand(c)
+			denied.Hint = commandFor("policy", c.Provider, c.Name)
 			return denied
 		}
 	}
 	return nil
-}
-
-func policyCommand(c Connection) string {
-	command := "authsome policy " + c.Provider
-	if c.Name != DefaultName {
-		command += " --connection " + c.Name
-	}
-	return command
 }
 
 // DeniedByPolicy returns the refusal that a verdict comes to, nil when it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ type Source struct {
 
 // same reports whether two sources are the same place.
 func (s *Source) same(other *Source) bool {
-	return other != nil && s.Variable == other.Variable && fmt.Sprintf("%q", s.Command) == fmt.Sprintf("%q", other.Command) && s.MaxAge == other.MaxAge
+	return other != nil && s.Variable == other.Variable && slices.Equal(s.Command, other.Command) && s.MaxAge == other.MaxAge
 }
 
 // sources is what this process has fetched.
@@ -205,9 +206,5 @@ func sameSecrets(a, b credential.Credential) bool {
 }
 
 func sourceFailed(c Connection, err error) *Denied {
-	hint := "authsome get " + c.Provider
-	if c.Name != DefaultName {
-		hint += " --connection " + c.Name
-	}
-	return &Denied{CodeSource, c.Provider, c.Name, "the credential can't be fetched: " + err.Error(), hint}
+	return &Denied{CodeSource, c.Provider, c.Name, "the credential can't be fetched: " + err.Error(), commandFor("get", c.Provider, c.Name)}
 }

@@ -24,9 +24,6 @@ func (s *Session) use(r *http.Request, ch *choice) (Use, *Denied) {
 	}
 	entry := s.entry(r, audit.Use, audit.Allow, "") // before the path may hold a secret
 	injections := ch.candidate.Inject
-	if err := inject.ReadBody(injections, r); err != nil {
-		return Use{}, &Denied{CodeBody, c.Provider, c.Name, err.Error(), ""}
-	}
 	applied, err := inject.ApplyAll(injections, r, c.Credential, now())
 	if err != nil {
 		return Use{}, unusable(*c, err)

@@ -184,8 +184,8 @@ func (r *PolicyRule) fitPath(q *question) fit {
 			return slices.ContainsFunc(r.paths, func(p policyPath) bool { return same(p, path) })
 		}
 	}
-	exactly := fits(func(p policyPath, path []string) bool { return p.matches(p.exact, path, false) })
-	folded := fits(func(p policyPath, path []string) bool { return p.matches(p.folded, path, true) })
+	exactly := fits(func(p policyPath, path []string) bool { return matchesPath(p.exact, path, false) })
+	folded := fits(func(p policyPath, path []string) bool { return matchesPath(p.folded, path, true) })
 	switch {
 	case !q.plain:
 		return fitsSome
@@ -197,9 +197,9 @@ func (r *PolicyRule) fitPath(q *question) fit {
 	return fitsNone
 }
 
-// matches compares in segments; formats says whether an ending like .json
+// matchesPath compares in segments; formats says whether an ending like .json
 // counts for nothing.
-func (policyPath) matches(pattern, path []string, formats bool) bool {
+func matchesPath(pattern, path []string, formats bool) bool {
 	if last := len(pattern) - 1; last >= 0 && pattern[last] == "*" && len(path) > len(pattern) {
 		path = path[:len(pattern)]
 	}

@@ -43,18 +43,11 @@ given, which is written to the audit log.
 }
 
 func (a *app) get(c *cobra.Command, providerName string, o getOptions) error {
-	b, registry, err := a.broker()
+	b, conn, err := a.connection(c.Context(), providerName, o.connection)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	if _, err := registry.Get(providerName); err != nil {
-		return err
-	}
-	conn, err := b.Connection(c.Context(), providerName, o.connection)
-	if err != nil {
-		return err
-	}
 	fields := connectionFields(conn, a.profileName())
 	if o.field != "" {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == o.field })

@@ -105,6 +105,24 @@ func (a *app) broker() (*broker.Broker, *provider.Registry, error) {
 	return a.brokerOf(a.profileName())
 }
 
+// connection returns a stored connection of a known provider, and the broker to
+// close; name "" is the provider's default one.
+func (a *app) connection(ctx context.Context, providerName, name string) (*broker.Broker, broker.Connection, error) {
+	b, registry, err := a.broker()
+	if err != nil {
+		return nil, broker.Connection{}, err
+	}
+	var conn broker.Connection
+	if _, err = registry.Get(providerName); err == nil {
+		conn, err = b.Connection(ctx, providerName, name)
+	}
+	if err != nil {
+		_ = b.Close() // nothing was written
+		return nil, broker.Connection{}, err
+	}
+	return b, conn, nil
+}
+
 // brokerOf is broker for a profile other than the one in use.
 func (a *app) brokerOf(profile string) (*broker.Broker, *provider.Registry, error) {
 	h, err := a.home()

@@ -71,18 +71,11 @@ func (a *app) policy(c *cobra.Command, providerName, path string, o policyOption
 	if err != nil {
 		return err
 	}
-	b, registry, err := a.broker()
+	b, conn, err := a.connection(c.Context(), providerName, o.connection)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	if _, err := registry.Get(providerName); err != nil {
-		return err
-	}
-	conn, err := b.Connection(c.Context(), providerName, o.connection)
-	if err != nil {
-		return err
-	}
 	if policy == nil && !o.clear {
 		return a.showPolicy(conn)
 	}

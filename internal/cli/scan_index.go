@@ -16,6 +16,7 @@ import (
 type keyIndex struct {
 	byName   map[string][]*provider.Definition
 	byPrefix []prefixed
+	sample   *regexp.Regexp // what somebody left to be filled in
 }
 
 // prefixed is a provider whose keys begin in a way of their own.
@@ -24,11 +25,12 @@ type prefixed struct {
 	def    *provider.Definition
 }
 
-// keyPrefix is what a pattern begins with, as far as it is literal.
-var keyPrefix = regexp.MustCompile(`^\^?([A-Za-z0-9]+[-_][A-Za-z0-9_-]*|[A-Za-z]{4,})`)
-
 func newKeyIndex(registry *provider.Registry) *keyIndex {
-	index := &keyIndex{byName: map[string][]*provider.Definition{}}
+	index := &keyIndex{
+		byName: map[string][]*provider.Definition{},
+		sample: regexp.MustCompile(`(?i)your|xxxx|change.?me|example|placeholder|todo|<|\.\.\.`),
+	}
+	literal := regexp.MustCompile(`^\^?([A-Za-z0-9]+[-_][A-Za-z0-9_-]*|[A-Za-z]{4,})`) // what a pattern begins with
 	for _, def := range registry.All() {
 		for field, names := range def.Env {
 			if !slices.Contains(login.KeyFields(def), field) {
@@ -41,19 +43,16 @@ func newKeyIndex(registry *provider.Registry) *keyIndex {
 		if def.APIKey == nil {
 			continue
 		}
-		if m := keyPrefix.FindStringSubmatch(def.APIKey.KeyPattern); m != nil {
+		if m := literal.FindStringSubmatch(def.APIKey.KeyPattern); m != nil {
 			index.byPrefix = append(index.byPrefix, prefixed{m[1], def})
 		}
 	}
 	return index
 }
 
-// sample recognises what somebody left to be filled in.
-var sample = regexp.MustCompile(`(?i)your|xxxx|change.?me|example|placeholder|todo|<|\.\.\.`)
-
 // match returns what a variable is, nil when it is no provider's key.
 func (x *keyIndex) match(name, value string) *finding {
-	if len(value) < 8 || credential.Check(credential.APIKey, value) != nil || strings.Contains(value, inject.Placeholder) {
+	if len(value) < 8 || credential.Check(credential.APIKey, value) != nil || inject.HasPlaceholder(value) {
 		return nil
 	}
 	f := &finding{Variable: name, Value: mask(value), Status: foundNew, key: secret.New(value)}
@@ -66,7 +65,7 @@ func (x *keyIndex) match(name, value string) *finding {
 			return nil
 		}
 		liked = owners
-	case sample.MatchString(value):
+	case x.sample.MatchString(value):
 		return nil
 	}
 	if len(owners) > 1 && len(liked) == 1 {

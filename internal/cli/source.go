@@ -122,7 +122,7 @@ func (a *app) sourceText(ctx context.Context, s broker.Source) (string, error) {
 	switch {
 	case text == "":
 		return "", fmt.Errorf("%s is not set", sourceName(s))
-	case strings.Contains(text, inject.Placeholder):
+	case inject.HasPlaceholder(text):
 		return "", fmt.Errorf("%s holds a placeholder here, inside of a run", sourceName(s))
 	}
 	return text, nil

@@ -145,25 +145,33 @@ func (c *childTLS) Read(p []byte) (int, error) {
 
 // intercept ends the client's TLS and serves what is inside.
 func (s *server) intercept(c *client, conn net.Conn, to authority, host *interceptedHost) {
-	seen := new(hello)
-	ctx, cancel := context.WithTimeout(context.WithValue(s.ctx, helloKey{}, seen), handshakeTimeout)
-	defer cancel()
 	child := &childTLS{Conn: tls.Server(conn, host.config), host: host}
 	// A client that refuses is soon gone, and whose it was with it.
 	program := s.suspect(c, host)
-	if err := child.HandshakeContext(ctx); err != nil {
-		s.handshakeFailed(c, program, host, seen, err)
+	protocol, ok := s.handshake(c, program, child)
+	switch {
+	case !ok:
 		return
-	}
-	cancel()
-	if child.ConnectionState().NegotiatedProtocol == "h2" {
+	case protocol == "h2":
 		s.serveHTTP2(c, child, to)
-	} else {
+	default:
 		s.serveTunnel(c, child, to)
 	}
 	if !child.spoke && child.err != nil {
 		s.distrusted(c, program, host, child.err)
 	}
+}
+
+// handshake returns the protocol that the client's TLS ended up with.
+func (s *server) handshake(c *client, program string, child *childTLS) (protocol string, ok bool) {
+	seen := new(hello)
+	ctx, cancel := context.WithTimeout(context.WithValue(s.ctx, helloKey{}, seen), handshakeTimeout)
+	defer cancel()
+	if err := child.HandshakeContext(ctx); err != nil {
+		s.handshakeFailed(c, program, child.host, seen, err)
+		return "", false
+	}
+	return child.ConnectionState().NegotiatedProtocol, true
 }
 
 func (s *server) handshakeFailed(c *client, program string, host *interceptedHost, seen *hello, err error) {

@@ -171,12 +171,8 @@ func (s *server) serve(conn net.Conn) {
 			s.recovered(v)
 		}
 	}()
-	if err := s.checkPeer(conn); err != nil {
-		s.report(Event{Kind: KindPeer, Reason: err.Error()})
-		return
-	}
-	c := &client{srv: s, Conn: conn}
-	if !s.add(c) {
+	c := s.welcome(conn)
+	if c == nil {
 		return
 	}
 	defer s.remove(c)
@@ -185,6 +181,19 @@ func (s *server) serve(conn net.Conn) {
 		c.next = nil
 		next()
 	}
+}
+
+// welcome returns the client at the other end, nil when it is not to be served.
+func (s *server) welcome(conn net.Conn) *client {
+	if err := s.checkPeer(conn); err != nil {
+		s.report(Event{Kind: KindPeer, Reason: err.Error()})
+		return nil
+	}
+	c := &client{srv: s, Conn: conn}
+	if !s.add(c) {
+		return nil
+	}
+	return c
 }
 
 // checkPeer is done before anything is read.
